@@ -1,0 +1,73 @@
+"""Defaults that hold in every environment, as plain attributes.
+
+What an operator may change is named in `config/settings.py`; its default stands here or in the
+environment's own module, under the setting's key.
+"""
+
+from datetime import timedelta
+
+API_TITLE = "Dev Forge API"
+API_VERSION = "v1"
+OPENAPI_VERSION = "3.1.0"
+OPENAPI_URL_PREFIX = "/"
+OPENAPI_JSON_PATH = "api/v1/openapi.json"
+OPENAPI_SWAGGER_UI_PATH = "docs"
+OPENAPI_SWAGGER_UI_URL = "/docs/assets/"
+
+# --- what the settings table may override -------------------------------------------------------
+DATABASE_URL: str | None = None  # None: a SQLite file in the data folder
+DATABASE_POOL_SIZE = 10
+REDIS_URL: str | None = None
+SECRET_KEYS: tuple[str, ...] = ()
+MASTER_KEYS: tuple[str, ...] = ()
+DATA_DIR = "data"
+HOST = "127.0.0.1"
+PORT = 8000
+PUBLIC_URL: str | None = None  # None: the address served
+SERVER = "granian"
+WEB_WORKERS = 1
+WEB_THREADS = 8
+TRUSTED_PROXIES = 0
+CORS_ORIGINS: tuple[str, ...] = ()
+MAX_BODY_BYTES = 1024 * 1024
+EMAIL_VERIFICATION = "off"
+COMMON_PASSWORDS_FILE: str | None = None
+METRICS_TOKEN: str | None = None
+LOG_LEVEL = "INFO"
+LIMIT_ANONYMOUS = 300
+LIMIT_USER = 1200
+LIMIT_CREDENTIALS = 60
+LIMIT_ACCOUNT_FAILURES = 10
+LIMIT_SESSION_REFRESH = 60
+
+# --- what only the code decides -----------------------------------------------------------------
+REQUIRE_STRONG_SECRETS = False
+REQUIRE_HTTPS = False
+
+JWT_ALGORITHM = "EdDSA"
+JWT_DECODE_ALGORITHMS = ["EdDSA"]
+JWT_ACCESS_TOKEN_EXPIRES = timedelta(minutes=15)
+# With a random CSRF claim the successor of a refresh token could not be issued again unchanged.
+JWT_COOKIE_CSRF_PROTECT = False
+JWT_TOKEN_LOCATION = ["headers"]
+JWT_ENCODE_ISSUER = JWT_DECODE_ISSUER = "dev-forge"
+JWT_ENCODE_AUDIENCE = JWT_DECODE_AUDIENCE = "dev-forge-api"
+
+OUTBOX_LEASE = timedelta(seconds=60)
+OUTBOX_POLL_SECONDS = 1.0
+OUTBOX_MAX_ATTEMPTS = 12
+OUTBOX_KEEP_DELIVERED = timedelta(days=7)
+JOB_LAG_LIMIT = timedelta(minutes=5)
+
+# Flask-Compress is called by core/gateway.py, which leaves out answers that carry secrets.
+COMPRESS_REGISTER = False
+COMPRESS_MIN_SIZE = 1024
+COMPRESS_MIMETYPES = [
+    "application/json",
+    "text/html",
+    "text/css",
+    "text/javascript",
+    "application/javascript",
+]
+COMPRESS_ALGORITHM = ["br", "gzip"]
+COMPRESS_BR_LEVEL = 4

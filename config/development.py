@@ -1,0 +1,1 @@
+"""A developer's own machine: SQLite, no Redis, secrets made once in the data folder."""

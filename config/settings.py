@@ -1,0 +1,201 @@
+"""The one table of settings that come from the environment, and how their text is read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+PREFIX = "DEVFORGE_"
+ENVIRONMENTS = ("development", "testing", "staging", "production")
+
+
+class SettingsError(Exception):
+    """The environment does not make a usable configuration; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One environment variable.
+
+    :param name: without the prefix, as in ``DEVFORGE_<name>``.
+    :param key: the configuration key that it sets.
+    :param read: turns the text into the value; raises ``ValueError`` with the reason.
+    :param secret: may also be given as ``…_FILE``, and is never printed.
+    """
+
+    name: str
+    key: str
+    read: Callable[[str], Any]
+    help: str
+    secret: bool = False
+
+    @property
+    def variable(self) -> str:
+        """The environment variable's whole name."""
+        return PREFIX + self.name
+
+
+def _text(value: str) -> str:
+    return value
+
+
+def _integer(low: int, high: int) -> Callable[[str], int]:
+    def read(value: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
+            raise ValueError(f"must be a whole number from {low} to {high}")
+        return int(value)
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if value not in choices:
+            raise ValueError(f"must be one of {', '.join(choices)}")
+        return value
+
+    return read
+
+
+def _secrets(value: str) -> tuple[str, ...]:
+    """``new`` or, while a secret is being rotated, ``new,old``."""
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _origin(value: str) -> str:
+    parts = urlsplit(value)
+    bare = f"{parts.scheme}://{parts.netloc}"
+    if parts.scheme not in {"http", "https", "vscode-file", "app"} or not parts.netloc or bare != value:
+        raise ValueError(f"{value!r} is not an origin such as https://app.example.com")
+    if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]+", parts.netloc):
+        raise ValueError(f"{value!r} must name one exact host, without wildcards")
+    return value
+
+
+def _origins(value: str) -> tuple[str, ...]:
+    return tuple(_origin(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("must be an address such as https://api.example.com")
+    return value.rstrip("/")
+
+
+def _database_url(value: str) -> str:
+    if not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
+        raise ValueError("must start with postgresql:// or sqlite:///")
+    return value
+
+
+def _redis_url(value: str) -> str:
+    if not value.startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return value
+
+
+_PER_MINUTE = _integer(1, 100_000_000)
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting("ENV", "ENV", _one_of(*ENVIRONMENTS), "Which module of config/ holds the defaults."),
+    Setting(
+        "DATABASE_URL",
+        "DATABASE_URL",
+        _database_url,
+        "PostgreSQL 15 or newer, or SQLite. Unset: devforge.sqlite3 in the data folder.",
+        secret=True,
+    ),
+    Setting(
+        "DATABASE_POOL_SIZE",
+        "DATABASE_POOL_SIZE",
+        _integer(1, 500),
+        "Connections that one process keeps open.",
+    ),
+    Setting(
+        "REDIS_URL",
+        "REDIS_URL",
+        _redis_url,
+        "Shared limits and revocations. Unset: kept in the process and the database, one web process.",
+        secret=True,
+    ),
+    Setting(
+        "SECRET_KEY",
+        "SECRET_KEYS",
+        _secrets,
+        "Signs cursors. At least 32 characters; `new,old` while it is rotated.",
+        secret=True,
+    ),
+    Setting(
+        "MASTER_KEY",
+        "MASTER_KEYS",
+        _secrets,
+        "Encrypts secrets in the database. At least 32 characters; `new,old` while it is rotated.",
+        secret=True,
+    ),
+    Setting("DATA_DIR", "DATA_DIR", _text, "Folder for the SQLite file, files and development secrets."),
+    Setting("HOST", "HOST", _text, "Address to listen on."),
+    Setting("PORT", "PORT", _integer(1, 65535), "Port to listen on."),
+    Setting(
+        "PUBLIC_URL",
+        "PUBLIC_URL",
+        _url,
+        "Address that users see; links are made from it. Unset: the address served.",
+    ),
+    Setting("SERVER", "SERVER", _one_of("granian", "gunicorn"), "The WSGI server of `flask serve`."),
+    Setting("WEB_WORKERS", "WEB_WORKERS", _integer(1, 64), "Web processes; more than one needs Redis."),
+    Setting("WEB_THREADS", "WEB_THREADS", _integer(1, 256), "Threads that serve requests in one process."),
+    Setting(
+        "TRUSTED_PROXIES",
+        "TRUSTED_PROXIES",
+        _integer(0, 10),
+        "How many proxies in front set X-Forwarded-For; too high lets clients choose their address.",
+    ),
+    Setting(
+        "CORS_ORIGINS", "CORS_ORIGINS", _origins, "Origins, comma-separated, that browsers may call from."
+    ),
+    Setting("MAX_BODY_BYTES", "MAX_BODY_BYTES", _integer(1024, 1 << 30), "Largest JSON body that is read."),
+    Setting(
+        "EMAIL_VERIFICATION",
+        "EMAIL_VERIFICATION",
+        _one_of("off", "required"),
+        "Whether an address must be verified before its owner can sign in.",
+    ),
+    Setting(
+        "COMMON_PASSWORDS_FILE",
+        "COMMON_PASSWORDS_FILE",
+        _text,
+        "A larger list of refused passwords, one a line.",
+    ),
+    Setting(
+        "METRICS_TOKEN",
+        "METRICS_TOKEN",
+        _text,
+        "Bearer token for /metrics; unset, /metrics is not served in staging and production.",
+        secret=True,
+    ),
+    Setting("LOG_LEVEL", "LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."),
+    Setting("LIMIT_ANONYMOUS", "LIMIT_ANONYMOUS", _PER_MINUTE, "Requests a minute from one address."),
+    Setting("LIMIT_USER", "LIMIT_USER", _PER_MINUTE, "Requests a minute of one signed-in user."),
+    Setting(
+        "LIMIT_CREDENTIALS",
+        "LIMIT_CREDENTIALS",
+        _PER_MINUTE,
+        "Requests a minute from one address to routes that take a password.",
+    ),
+    Setting(
+        "LIMIT_ACCOUNT_FAILURES",
+        "LIMIT_ACCOUNT_FAILURES",
+        _PER_MINUTE,
+        "Failed sign-ins a minute to one account.",
+    ),
+    Setting(
+        "LIMIT_SESSION_REFRESH", "LIMIT_SESSION_REFRESH", _PER_MINUTE, "Refreshes a minute of one session."
+    ),
+)
+
+# Read by the test suite alone; named here so that they are not taken for a misspelt setting.
+TEST_ONLY = ("TEST_DATABASE_URL", "TEST_REDIS_URL")

@@ -1,0 +1,10 @@
+"""The test suite: the production code paths, with limits raised where a test does not lower them."""
+
+from datetime import timedelta
+
+TESTING = True
+LOG_LEVEL = "WARNING"
+
+LIMIT_ANONYMOUS = LIMIT_USER = LIMIT_CREDENTIALS = LIMIT_SESSION_REFRESH = 1_000_000
+OUTBOX_LEASE = timedelta(seconds=2)
+OUTBOX_POLL_SECONDS = 0.05

@@ -1,0 +1,27 @@
+"""Refusals about signing in."""
+
+from devforge_api.core.errors import DomainError, NotFound
+
+
+class InvalidCredentials(DomainError):
+    """Address or password is wrong."""
+
+    status, code = 401, "INVALID_CREDENTIALS"
+
+
+class AccountDisabled(DomainError):
+    """This account is disabled; ask support."""
+
+    status, code = 403, "ACCOUNT_DISABLED"
+
+
+class EmailNotVerified(DomainError):
+    """Verify the address first."""
+
+    status, code = 403, "EMAIL_NOT_VERIFIED"
+
+
+class SessionNotFound(NotFound):
+    """There is no such session."""
+
+    code = "SESSION_NOT_FOUND"

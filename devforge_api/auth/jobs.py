@@ -1,0 +1,13 @@
+"""What auth does on the schedule."""
+
+from datetime import timedelta
+
+from devforge_api.auth.service import sessions
+from devforge_api.core.clock import utc_now
+from devforge_api.core.jobs import scheduled
+
+
+@scheduled("auth.sessions.purge", every=timedelta(hours=6))
+def purge_sessions() -> None:
+    """Forget sessions that ended a month ago."""
+    sessions.purge_ended(utc_now())

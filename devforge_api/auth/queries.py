@@ -1,0 +1,84 @@
+"""What can be read about sessions and sign-ins."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Select, select
+
+from devforge_api.audit.models import AuditEvent
+from devforge_api.auth.errors import SessionNotFound
+from devforge_api.auth.models import Session
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db
+from devforge_api.core.listing import Listing
+from devforge_api.users.models import User
+
+SIGN_IN_ACTIONS = (
+    "auth.signed_in", "auth.sign_in_failed", "auth.signed_out", "auth.session_revoked",
+    "auth.all_sessions_revoked", "auth.password_changed", "auth.reuse_detected", "user.created",
+)  # fmt: skip
+
+SESSIONS = Listing(
+    "SessionQuery",
+    key=Session.id,
+    filters={"created_at": Session.created_at},
+    sorts={"created_at": Session.created_at},
+)
+ACTIVITY = Listing(
+    "ActivityQuery",
+    key=AuditEvent.id,
+    filters={"action": AuditEvent.action, "created_at": AuditEvent.created_at},
+    sorts={"created_at": AuditEvent.created_at},
+)
+
+
+def live_sessions(user_id: UUID) -> Select[tuple[Session]]:
+    """The user's sessions that still admit."""
+    return select(Session).where(
+        Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > utc_now()
+    )
+
+
+def activity(user_id: UUID) -> Select[tuple[AuditEvent]]:
+    """The user's own sign-ins, sign-outs and password changes."""
+    return select(AuditEvent).where(AuditEvent.target_id == user_id, AuditEvent.action.in_(SIGN_IN_ACTIONS))
+
+
+def get_session(session_id: UUID, *, user_id: UUID) -> Session:
+    """One of the user's sessions, locked until commit.
+
+    :raises SessionNotFound: unknown, another's, or over.
+    """
+    session = db.session.scalar(
+        select(Session).where(Session.id == session_id, Session.user_id == user_id).with_for_update()
+    )
+    if session is None or not session.is_live(utc_now()):
+        raise SessionNotFound
+    return session
+
+
+def find_admitting(session_id: UUID, user_id: UUID) -> User | None:
+    """The user of a session that still admits, by one query."""
+    return db.session.scalar(
+        select(User)
+        .join(Session, Session.user_id == User.id)
+        .where(
+            Session.id == session_id,
+            User.id == user_id,
+            Session.revoked_at.is_(None),
+            Session.expires_at > utc_now(),
+        )
+    )
+
+
+def denied_since(since: datetime) -> list[UUID]:
+    """Sessions that were revoked since a moment."""
+    return list(db.session.scalars(select(Session.id).where(Session.revoked_at >= since)))
+
+
+def versions_changed_since(since: datetime) -> list[tuple[UUID, int]]:
+    """Users edited since a moment, with their token versions."""
+    rows = db.session.execute(select(User.id, User.token_version).where(User.updated_at >= since))
+    return [(user_id, version) for user_id, version in rows]

@@ -1,0 +1,17 @@
+"""What each role may do. A route names the scope that it needs; a role lists its scopes."""
+
+from __future__ import annotations
+
+from devforge_api.users.service import Role
+
+_OWN = frozenset(
+    {"profile:read", "profile:write", "sessions:read", "sessions:write", "licenses:read", "machines:write"}
+)
+_STAFF = _OWN | {"users:read", "products:read", "licenses:read_all"}
+
+ROLE_SCOPES: dict[Role, frozenset[str]] = {
+    Role.USER: _OWN,
+    Role.DEVELOPER: _OWN,
+    Role.SUPPORT: _STAFF,
+    Role.ADMIN: _STAFF | {"users:write", "products:write", "licenses:write", "audit:read"},
+}

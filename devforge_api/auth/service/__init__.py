@@ -1,0 +1,1 @@
+"""What auth does, by topic: signing in, sessions, and verifying tokens."""

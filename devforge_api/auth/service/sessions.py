@@ -1,0 +1,175 @@
+"""Sessions: opening, rotating and ending them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select, update
+
+from devforge_api.audit import service as audit
+from devforge_api.auth.models import RevokeReason, Session
+from devforge_api.auth.tokens import RefreshClaims, make_access_token, make_refresh_token
+from devforge_api.core import revocation
+from devforge_api.core.clock import utc_now
+from devforge_api.core.context import occasion
+from devforge_api.core.db import db
+from devforge_api.core.errors import TokenRevoked
+from devforge_api.core.outbox import emit
+from devforge_api.users import service as users
+from devforge_api.users.service import User
+
+ACCESS_LIFETIME = timedelta(minutes=15)
+IDLE_LIFETIME, ABSOLUTE_LIFETIME = timedelta(days=7), timedelta(days=90)
+GRACE = timedelta(seconds=10)  # in which a lost answer to a refresh is given again
+ENDED_KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """What a client keeps after signing in. ``expires_in`` in seconds, of the access token."""
+
+    access_token: str
+    refresh_token: str
+    user: User
+    token_type: str = "Bearer"  # noqa: S105 - the scheme's name
+    expires_in: int = int(ACCESS_LIFETIME.total_seconds())
+
+
+def open_session(user: User, *, device_name: str | None) -> Tokens:
+    """Sign a user in on one more device.
+
+    :param user: whose credentials were verified, locked in this transaction.
+    """
+    now = utc_now()
+    issued_at = now.replace(microsecond=0)
+    session = Session(
+        user_id=user.id,
+        issued_at=issued_at,
+        expires_at=issued_at + IDLE_LIFETIME,
+        absolute_expires_at=issued_at + ABSOLUTE_LIFETIME,
+        device_name=device_name or _device(occasion().user_agent),
+        address=occasion().address,
+        user_agent=occasion().user_agent,
+    )
+    db.session.add(session)
+    db.session.flush()
+    users.touch_login(user.id, now)
+    user.last_login = now
+    audit.record("auth.signed_in", target_type="user", target_id=user.id, actor_id=user.id)
+    emit("auth.signed_in", user_id=str(user.id), session_id=str(session.id))
+    return _tokens(session, user)
+
+
+def refresh(claims: RefreshClaims) -> Tokens | None:
+    """Rotate a session's refresh token.
+
+    The immediate parent is answered again with the same successor, for ten seconds and while the
+    successor is unused: a lost answer, or two windows refreshing at once. Any older token has
+    been stolen from someone: the session ends.
+
+    :returns: None when reuse was detected; the caller commits, then refuses.
+    :raises TokenRevoked: the session is over, or its user cannot act.
+    """
+    now = utc_now()
+    issued_at = now.replace(microsecond=0)
+    rotate = (
+        update(Session)
+        .where(
+            Session.id == claims.session_id,
+            Session.user_id == claims.user_id,
+            Session.counter == claims.counter,
+            Session.revoked_at.is_(None),
+            Session.expires_at > now,
+        )
+        .values(
+            counter=Session.counter + 1, issued_at=issued_at, last_seen_at=now, address=occasion().address
+        )
+        .execution_options(synchronize_session=False)
+    )
+    result: Any = db.session.execute(rotate)
+    rotated = result.rowcount == 1
+    # Locked, so that a logout under way decides before a successor is given out.
+    session = db.session.scalar(select(Session).where(Session.id == claims.session_id).with_for_update())
+    if session is None or session.user_id != claims.user_id or not session.is_live(now):
+        raise TokenRevoked
+    user = db.session.get(User, session.user_id)
+    if user is None or not user.is_active:
+        raise TokenRevoked
+    if rotated:
+        session.expires_at = min(issued_at + IDLE_LIFETIME, session.absolute_expires_at)
+        db.session.flush()
+    elif claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE:
+        _end_for_reuse(session, user)
+        return None
+    return _tokens(session, user)
+
+
+def revoke_session(session: Session, reason: RevokeReason) -> None:
+    """End one session; its access tokens are refused from the next request on."""
+    if session.revoked_at is None:
+        session.revoked_at, session.revoke_reason = utc_now(), reason
+        revocation.deny_session(session.id)
+        action = "auth.signed_out" if reason is RevokeReason.LOGOUT else "auth.session_revoked"
+        audit.record(action, target_type="user", target_id=session.user_id, actor_id=session.user_id)
+        db.session.flush()
+
+
+def logout(session_id: UUID) -> None:
+    """End a session by its id, if it is there and not over."""
+    session = db.session.scalar(select(Session).where(Session.id == session_id).with_for_update())
+    if session is not None:
+        revoke_session(session, RevokeReason.LOGOUT)
+
+
+def revoke_all(user_id: UUID, reason: RevokeReason, *, but: UUID | None = None) -> int:
+    """End every session of a user, except perhaps the present one. Returns how many."""
+    live = select(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
+    sessions = [
+        one for one in db.session.scalars(live.order_by(Session.id).with_for_update()) if one.id != but
+    ]
+    now = utc_now()
+    for session in sessions:
+        session.revoked_at, session.revoke_reason = now, reason
+        revocation.deny_session(session.id)
+    if reason is not RevokeReason.PASSWORD_CHANGED:
+        audit.record("auth.all_sessions_revoked", target_type="user", target_id=user_id)
+    db.session.flush()
+    return len(sessions)
+
+
+def purge_ended(now: datetime) -> int:
+    """Delete sessions that ended longer ago than they are kept. Returns how many."""
+    before = now - ENDED_KEPT
+    result: Any = db.session.execute(
+        delete(Session).where(or_(Session.expires_at < before, Session.revoked_at < before))
+    )
+    return int(result.rowcount)
+
+
+def _end_for_reuse(session: Session, user: User) -> None:
+    session.revoked_at, session.revoke_reason = utc_now(), RevokeReason.REUSE_DETECTED
+    revocation.deny_session(session.id)
+    audit.record("auth.reuse_detected", target_type="user", target_id=user.id)
+    emit("auth.reuse_detected", user_id=str(user.id), session_id=str(session.id))
+    db.session.flush()
+
+
+def _tokens(session: Session, user: User) -> Tokens:
+    access = make_access_token(
+        user_id=user.id, session_id=session.id, token_version=user.token_version, role=user.role
+    )
+    renewal = make_refresh_token(
+        user_id=user.id,
+        session_id=session.id,
+        counter=session.counter,
+        issued_at=session.issued_at,
+        expires_at=session.expires_at,
+    )
+    return Tokens(access, renewal, user)
+
+
+def _device(user_agent: str | None) -> str:
+    return (user_agent or "Unknown device").split("(")[0].strip()[:100] or "Unknown device"

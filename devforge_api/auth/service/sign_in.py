@@ -1,0 +1,127 @@
+"""Passwords: registering, proving them, changing them.
+
+Hashing takes 20 ms on purpose and happens before the transaction, so that no lock is held
+meanwhile; the transaction then checks that the proof still holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from devforge_api.audit import service as audit
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
+from devforge_api.auth.models import RevokeReason
+from devforge_api.auth.service.sessions import Tokens, open_session, revoke_all
+from devforge_api.core.encryption import fingerprint
+from devforge_api.core.limits import Limit, charge, forgive
+from devforge_api.core.outbox import emit
+from devforge_api.core.passwords import check_new_password, hash_password, needs_rehash, verify_password
+from devforge_api.users import service as users
+from devforge_api.users.errors import EmailTaken, UserNotFound
+from devforge_api.users.service import User, email_key
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A password was right for this hash. ``better_hash`` replaces one of older parameters."""
+
+    user_id: UUID
+    password_hash: str
+    better_hash: str | None
+
+
+def register(email: str, password_hash: str, *, name: str | None) -> User:
+    """Make an account.
+
+    :param password_hash: by `prepare_password`.
+    :raises EmailTaken: the address has an account.
+    """
+    return users.create_user(email, password_hash=password_hash, name=name)
+
+
+def prepare_password(password: str, *, email: str, field: str = "password") -> str:
+    """Check a new password and hash it; outside of a transaction.
+
+    :raises ValidationFailed: it is too easily guessed. :raises Unavailable: too much hashing.
+    """
+    check_new_password(password, email=email, field=field)
+    return hash_password(password)
+
+
+def register_silently(email: str, password_hash: str, *, name: str | None) -> None:
+    """Make an account, without telling whether the address had one."""
+    try:
+        user = register(email, password_hash, name=name)
+    except EmailTaken:
+        known = users.find_by_email(email)
+        if known is not None:
+            emit("auth.register_attempted", user_id=str(known.id))
+    else:
+        emit("auth.verification_requested", user_id=str(user.id))
+
+
+def prove_password(email: str, password: str) -> Proof:
+    """Check an address and a password; outside of a transaction.
+
+    Takes the same time for an unknown address. Every attempt counts against the account until
+    one succeeds.
+
+    :raises InvalidCredentials: one of the two is wrong.
+    :raises RateLimited: too many failures; nothing was hashed.
+    :raises Unavailable: too many sign-ins at this moment.
+    """
+    account = fingerprint(email_key(email))
+    charge(Limit.ACCOUNT_FAILURES, account)
+    user = users.find_by_email(email)
+    password_hash = user.password_hash if user else None
+    if not verify_password(password, password_hash) or user is None or password_hash is None:
+        raise InvalidCredentials
+    forgive(Limit.ACCOUNT_FAILURES, account)
+    better = hash_password(password) if needs_rehash(password_hash) else None
+    return Proof(user.id, password_hash, better)
+
+
+def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) -> Tokens:
+    """Open a session for a proven password.
+
+    :raises InvalidCredentials: the password was changed in this moment.
+    :raises AccountDisabled: the user may not act.
+    :raises EmailNotVerified: the address must be verified first.
+    """
+    user = _still_proven(proof)
+    if not user.is_active:
+        raise AccountDisabled
+    if must_be_verified and not user.email_verified:
+        raise EmailNotVerified
+    if proof.better_hash:
+        users.set_password(user, proof.better_hash)
+    return open_session(user, device_name=device_name)
+
+
+def note_failed_sign_in(email: str) -> None:
+    """Put a failed attempt into the audit trail, where its account's owner sees it."""
+    user = users.find_by_email(email)
+    audit.record("auth.sign_in_failed", target_type="user", target_id=user.id if user else None)
+
+
+def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
+    """Replace a proven password; every other session ends.
+
+    :raises InvalidCredentials: the password was changed in this moment.
+    """
+    user = _still_proven(proof)
+    users.set_password(user, new_hash)
+    revoke_all(user.id, RevokeReason.PASSWORD_CHANGED, but=session_id)
+    audit.record("auth.password_changed", target_type="user", target_id=user.id)
+    emit("auth.password_changed", user_id=str(user.id))
+
+
+def _still_proven(proof: Proof) -> User:
+    try:
+        user = users.get_user(proof.user_id, for_update=True)
+    except UserNotFound:
+        raise InvalidCredentials from None
+    if user.password_hash != proof.password_hash:
+        raise InvalidCredentials
+    return user

@@ -1,0 +1,135 @@
+"""Access and refresh tokens: made by Flask-JWT-Extended, read by stricter rules than its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import jwt as pyjwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from flask import Flask
+from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, decode_token
+from flask_jwt_extended.exceptions import JWTExtendedException
+
+from devforge_api.core.errors import TokenExpired, TokenInvalid
+from devforge_api.core.keys import KeyPurpose, keyring
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_HEADER = {"alg": "EdDSA", "typ": "JWT"}
+jwt = JWTManager()
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a verified access token says."""
+
+    user_id: UUID
+    session_id: UUID
+    token_version: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshClaims:
+    """What a verified refresh token says."""
+
+    user_id: UUID
+    session_id: UUID
+    counter: int
+
+
+def init_app(app: Flask) -> None:
+    """Give Flask-JWT-Extended our keys."""
+    jwt.init_app(app)
+
+
+@jwt.encode_key_loader
+def _signing_key(_identity: Any) -> Ed25519PrivateKey:
+    return keyring(KeyPurpose.TOKENS).signing().private
+
+
+@jwt.decode_key_loader
+def _verifying_key(header: dict[str, Any], _claims: dict[str, Any]) -> Ed25519PublicKey:
+    kid = header.get("kid")
+    pair = keyring(KeyPurpose.TOKENS).verifying(kid) if isinstance(kid, str) else None
+    # Nothing but the two registered values and our kid: no jwk, jku, x5u, crit.
+    if pair is None or header != {**_HEADER, "kid": kid}:
+        raise TokenInvalid
+    return pair.public
+
+
+def make_access_token(*, user_id: UUID, session_id: UUID, token_version: int, role: str) -> str:
+    """A token for the Authorization header."""
+    return create_access_token(
+        identity=str(user_id),
+        additional_claims={"sid": str(session_id), "ver": token_version, "role": role},
+        additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
+    )
+
+
+def make_refresh_token(
+    *, user_id: UUID, session_id: UUID, counter: int, issued_at: datetime, expires_at: datetime
+) -> str:
+    """The one refresh token that these values stand for: byte-identical when made again."""
+    issued = int(issued_at.timestamp())
+    return create_refresh_token(
+        identity=str(user_id),
+        expires_delta=False,
+        additional_claims={
+            "sid": str(session_id),
+            "jti": f"{session_id}.{counter}",
+            "iat": issued,
+            "nbf": issued,
+            "exp": int(expires_at.timestamp()),
+        },
+        additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
+    )
+
+
+def read_access_token(token: str) -> AccessClaims:
+    """Verify an access token, except for revocation.
+
+    :raises TokenExpired: its time is over. :raises TokenInvalid: anything else about it.
+    """
+    claims = _claims(token, "access")
+    try:
+        version, role = claims["ver"], claims["role"]
+        if type(version) is not int or type(role) is not str:
+            raise TokenInvalid
+        return AccessClaims(UUID(claims["sub"]), UUID(claims["sid"]), version, role)
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise TokenInvalid from None
+
+
+def read_refresh_token(token: str) -> RefreshClaims:
+    """Verify a refresh token, except for its place in the session.
+
+    :raises TokenExpired: its time is over. :raises TokenInvalid: anything else about it.
+    """
+    claims = _claims(token, "refresh")
+    try:
+        session_id, _, counter = claims["jti"].partition(".")
+        if session_id != claims["sid"]:
+            raise TokenInvalid
+        return RefreshClaims(UUID(claims["sub"]), UUID(session_id), int(counter))
+    except (KeyError, ValueError, AttributeError, TypeError):
+        raise TokenInvalid from None
+
+
+def _claims(token: str, kind: str) -> dict[str, Any]:
+    if not _COMPACT.fullmatch(token) or len(token) > 4096:
+        raise TokenInvalid
+    try:
+        claims: dict[str, Any] = decode_token(token)
+    except pyjwt.ExpiredSignatureError:
+        raise TokenExpired from None
+    except (pyjwt.PyJWTError, JWTExtendedException, ValueError, TypeError, RecursionError):
+        raise TokenInvalid from None
+    # Flask-JWT-Extended fills in a missing type and jti, and lets exp and iat be absent.
+    times = (claims.get("iat"), claims.get("nbf"), claims.get("exp"))
+    if claims["type"] != kind or not claims["jti"] or not all(type(time) is int for time in times):
+        raise TokenInvalid
+    return claims

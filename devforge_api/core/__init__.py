@@ -1,0 +1,1 @@
+"""What every domain stands on: database, wire, limits, events, keys. Knows no domain."""

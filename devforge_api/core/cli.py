@@ -1,0 +1,49 @@
+"""What the CLI's commands share: output for people and for scripts, and clear failures."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from devforge_api.core.context import Occasion, acting
+from devforge_api.core.errors import DomainError
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
+
+
+def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, title: str | None = None) -> None:
+    """A table for people, or a JSON array for scripts."""
+    rows = [dict(row) for row in rows]
+    if as_json:
+        click.echo(json.dumps(rows, default=str, indent=2))
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        table.add_column(name.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    # Piped output is not cut to the width of a terminal that is not there.
+    Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200).print(table)
+
+
+def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Run a command on an occasion of its own; refusals are one line and exit code 1."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            with acting(Occasion(kind="cli", request_id=f"cli-{uuid4().hex[:12]}")):
+                return function(*args, **kwargs)
+        except DomainError as error:
+            raise click.ClickException(f"{error.message} ({error.code})") from error
+
+    return run

@@ -1,0 +1,142 @@
+"""Schema fields: each bounded, none guessing at what was meant."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+from marshmallow import ValidationError, fields, validate
+from marshmallow.fields import UUID, Boolean, Constant, Dict, Enum, Function, List, Method, Nested, Raw
+
+from devforge_api.core.clock import rfc3339
+
+__all__ = [
+    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Function", "Int", "JsonObject",
+    "List", "Method", "Nested", "Raw", "Text", "Timestamp", "Url",
+]  # fmt: skip
+
+MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
+
+
+class Text(fields.String):
+    """A string of bounded length; NUL and lone surrogates are refused for every schema."""
+
+    def __init__(self, *, min: int = 1, max: int = 255, pattern: str | None = None, **kwargs: Any) -> None:
+        checks: list[Any] = [validate.Length(min=min, max=max)]
+        if pattern:
+            checks.append(validate.Regexp(pattern, error="Only letters, digits and . _ - are possible."))
+        super().__init__(validate=[*checks, *kwargs.pop("validate", [])], **kwargs)
+
+
+class Code(Text):
+    """A short name for programs: lower-case letters, digits, ``. _ -``."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max=64, pattern=r"\A[a-z0-9][a-z0-9._-]*\Z", **kwargs)
+
+
+class Email(fields.Email):
+    """An address of at most 254 characters, in NFC."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(validate=[validate.Length(max=254)], **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if isinstance(value, str):
+            if len(value) > 320:  # before the address is parsed
+                raise ValidationError("Longer than maximum length 254.")
+            value = unicodedata.normalize("NFC", value.strip())
+        result: str = super()._deserialize(value, attr, data, **kwargs)
+        return result
+
+
+class Url(fields.Url):
+    """An http(s) address of at most 2,000 characters."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(
+            schemes={"http", "https"}, require_tld=False, validate=[validate.Length(max=2000)], **kwargs
+        )
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        if isinstance(value, str) and len(value) > 2000:
+            raise ValidationError("Longer than maximum length 2000.")
+        result: str = super()._deserialize(value, attr, data, **kwargs)
+        return result
+
+
+class Int(fields.Integer):
+    """A JSON integer within bounds: neither ``"5"`` nor ``5.0``."""
+
+    def __init__(self, *, min: int = 0, max: int = MAX_INTEGER, **kwargs: Any) -> None:
+        super().__init__(strict=True, validate=[validate.Range(min=min, max=max)], **kwargs)
+
+
+class Bool(fields.Boolean):
+    """``true`` or ``false``, not the words that look like them."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class Timestamp(fields.AwareDateTime):
+    """An RFC 3339 moment with its zone, written in UTC with ``Z``."""
+
+    def _serialize(self, value: datetime | None, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return None if value is None else rfc3339(value)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> datetime:
+        if not isinstance(value, str) or len(value) > 40:
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        try:
+            moment = super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError:
+            moment = None
+        if moment is None or not 1970 <= moment.year <= 9990:
+            raise ValidationError("Use a year from 1970 to 9990.")
+        return moment
+
+
+class JsonObject(fields.Dict):
+    """Free JSON of the caller's own: an object, bounded in size and depth."""
+
+    def __init__(self, *, max_bytes: int = 16 * 1024, max_depth: int = 8, **kwargs: Any) -> None:
+        self.max_bytes, self.max_depth = max_bytes, max_depth
+        super().__init__(**kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise self.make_error("invalid", input=value)
+        if _depth(value, self.max_depth) > self.max_depth:
+            raise ValidationError(f"Nested deeper than {self.max_depth} levels.")
+        try:
+            size = len(orjson.dumps(value))
+        except TypeError as error:  # an integer beyond 64 bits
+            raise ValidationError("Contains a number that cannot be stored.") from error
+        if size > self.max_bytes:
+            raise ValidationError(f"Larger than {self.max_bytes} bytes.")
+        return value
+
+
+def _depth(value: Any, stop: int) -> int:
+    if not isinstance(value, dict | list):
+        return 0
+    if stop < 0:
+        return 1
+    children = value.values() if isinstance(value, dict) else value
+    return 1 + max((_depth(child, stop - 1) for child in children), default=0)

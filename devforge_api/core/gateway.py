@@ -1,0 +1,277 @@
+"""What happens around every request, in order: occasion, HTTPS, limits and token, view, headers.
+
+Errors of all kinds leave here in one envelope.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+from http import HTTPStatus
+from typing import Any
+
+from flask import Flask, Response, current_app, g, request
+from flask_compress import Compress
+from flask_cors import CORS
+from marshmallow import ValidationError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from devforge_api.core import metrics, security
+from devforge_api.core.context import Occasion, occasion, set_occasion
+from devforge_api.core.db import uuid7
+from devforge_api.core.errors import (
+    DomainError,
+    EditConflict,
+    Forbidden,
+    HttpsRequired,
+    MalformedRequest,
+    TokenInvalid,
+    TokenMissing,
+    TokenRefused,
+    Unavailable,
+    ValidationFailed,
+)
+from devforge_api.core.json import dump
+from devforge_api.core.limits import Budget, Limit, address_key, charge
+from devforge_api.core.responses import add_entity_tag
+
+log = logging.getLogger(__name__)
+compress = Compress()
+
+CORS_REQUEST_HEADERS = [
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID",
+]  # fmt: skip
+CORS_ANSWER_HEADERS = [
+    "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
+    "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
+]  # fmt: skip
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+PROBES = {"/health", "/ready", "/metrics"}
+# What HTTP itself refuses, in our words; others keep the status's own name.
+HTTP_CODES = {
+    400: "MALFORMED_REQUEST",
+    413: "BODY_TOO_LARGE",
+    415: "UNSUPPORTED_MEDIA_TYPE",
+    500: "INTERNAL_ERROR",
+}
+HTTP_MESSAGES = {
+    404: "There is no such address.",
+    405: "This address does not take this method.",
+    413: "The body is larger than is read here.",
+    500: "Something went wrong on our side; the request id helps us to find it.",
+}
+
+
+def init_app(app: Flask) -> None:
+    """Install the hooks, the error handlers and CORS."""
+    app.before_request(_open)
+    app.after_request(_close)
+    app.register_error_handler(DomainError, refuse)
+    app.register_error_handler(HTTPException, _refuse_http)
+    app.register_error_handler(ValidationError, _refuse_invalid)
+    app.register_error_handler(StaleDataError, lambda _: refuse(EditConflict()))
+    app.register_error_handler(DBAPIError, _refuse_database)
+    app.register_error_handler(PoolTimeout, lambda _: refuse(Unavailable(1)))
+    app.register_error_handler(Exception, _refuse_unexpected)
+    compress.init_app(app)
+    if origins := app.config["CORS_ORIGINS"]:
+        CORS(
+            app,
+            resources={r"/api/.*": {}},
+            origins=list(origins),
+            allow_headers=CORS_REQUEST_HEADERS,
+            expose_headers=CORS_ANSWER_HEADERS,
+            methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            max_age=600,
+        )
+    if hops := app.config["TRUSTED_PROXIES"]:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
+
+
+def _open() -> None:
+    g.began = time.perf_counter()
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given) else uuid7().hex
+    set_occasion(
+        Occasion(
+            "request", request_id, request.remote_addr, request.headers.get("User-Agent", "")[:255] or None
+        )
+    )
+    if request.method == "OPTIONS" or request.path in PROBES:
+        return
+    if current_app.config["REQUIRE_HTTPS"] and not request.is_secure:
+        raise HttpsRequired
+    if request.path.startswith("/api/"):
+        _admit()
+    if "%00" in request.full_path:
+        raise MalformedRequest("The address holds a NUL character.")
+
+
+def _admit() -> None:
+    """Charge the request to its user or its address, and let the principal in.
+
+    A rejected token or an unknown path is charged to the address, so that guessing is limited.
+    """
+    access = security.access_of(request)
+    address = address_key(request.remote_addr)
+    if access is None:
+        charge(Limit.ANONYMOUS, address)
+        return
+    if access.scope is None:
+        charge(access.limit, address)
+        return
+    try:
+        principal = security.verify(bearer_token())
+    except TokenRefused:
+        charge(Limit.ANONYMOUS, address)
+        raise
+    occasion().principal = principal
+    charge(Limit.USER, str(principal.user_id))
+    if access.scope not in principal.scopes:
+        raise Forbidden(None, scope=access.scope)
+
+
+def bearer_token() -> str:
+    """The token of the Authorization header; the scheme's case does not matter (RFC 9110 11.1).
+
+    :raises TokenMissing: no header. :raises TokenInvalid: another scheme, or a strange form.
+    """
+    header = request.headers.get("Authorization", "").strip()
+    if not header:
+        raise TokenMissing
+    scheme, _, token = header.partition(" ")
+    if scheme.casefold() != "bearer" or not re.fullmatch(r"[A-Za-z0-9._~+/-]{1,4096}=*", token.strip()):
+        raise TokenInvalid
+    return token.strip()
+
+
+def _close(response: Response) -> Response:
+    if request.path.startswith("/api/") or request.path in PROBES:
+        add_entity_tag(response)
+    if g.get("carries_secret"):
+        response.headers["Cache-Control"] = "no-store"
+        response.headers.pop("ETag", None)
+    else:
+        compress.after_request(response)
+    for name, value in SECURITY_HEADERS.items():
+        response.headers.setdefault(name, value)
+    if current_app.config["REQUIRE_HTTPS"]:
+        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    if request.path.startswith("/api/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["X-Request-ID"] = occasion().request_id
+    budget: Budget | None = g.get("rate_budget")
+    if budget is not None:
+        response.headers["RateLimit-Limit"] = str(budget.limit)
+        response.headers["RateLimit-Remaining"] = str(budget.remaining)
+        response.headers["RateLimit-Reset"] = str(budget.reset)
+    _record(response)
+    return response
+
+
+def _record(response: Response) -> None:
+    seconds = time.perf_counter() - g.get("began", time.perf_counter())
+    route = request.url_rule.rule if request.url_rule else "(unknown)"
+    metrics.observe(request.method, route, response.status_code, seconds)
+    log.info(
+        "request",
+        extra={
+            "method": request.method,
+            "route": route,
+            "status": response.status_code,
+            "duration_ms": round(seconds * 1000, 2),
+            "address": request.remote_addr,
+        },
+    )
+
+
+def refuse(error: DomainError) -> Response:
+    """A refusal in the envelope."""
+    body: dict[str, Any] = {"code": error.code, "message": error.message}
+    if isinstance(error, ValidationFailed):
+        body["field"], body["details"] = error.details[0]["field"], error.details
+    elif error.field:
+        body["field"] = error.field
+    if error.params:
+        body["params"] = error.params
+    return _envelope(body, error.status, error.headers())
+
+
+def _envelope(body: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
+    body["request_id"] = occasion().request_id
+    response = Response(dump({"success": False, "error": body}), status, mimetype="application/json")
+    response.headers.update(headers or {})
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _refuse_http(error: HTTPException) -> Response:
+    if error.response is not None and not isinstance(error, MethodNotAllowed):
+        return error.response  # type: ignore[return-value]
+    status = error.code or 500
+    messages = getattr(error, "data", {}).get("messages")
+    if status == 422 and messages:
+        return refuse(ValidationFailed(_details(messages)))
+    if status < 400:  # a redirect by the router
+        return error.get_response()  # type: ignore[return-value]
+    code = HTTP_CODES.get(status) or re.sub(r"[^A-Z]+", "_", HTTPStatus(status).phrase.upper())
+    message = HTTP_MESSAGES.get(status) or (error.description or HTTPStatus(status).phrase)
+    kept = {"Allow", "Retry-After", "WWW-Authenticate"}
+    headers = {name: value for name, value in error.get_headers() if name in kept}
+    return _envelope({"code": code, "message": message}, status, headers)
+
+
+def _refuse_invalid(error: ValidationError) -> Response:
+    return refuse(ValidationFailed(_details({"json": error.messages})))
+
+
+def _details(messages: dict[str, Any]) -> list[dict[str, str]]:
+    """Marshmallow's nested messages as a flat list, fields named like ``items.0.price_id``."""
+    found: list[dict[str, str]] = []
+
+    def walk(path: str, node: Any) -> None:
+        if isinstance(node, dict):
+            for name, child in node.items():
+                part = "" if name == "_schema" else str(name)[:100]
+                walk(".".join(filter(None, (path, part))), child)
+        else:
+            for message in node if isinstance(node, list) else [node]:
+                found.append({"field": path, "code": _detail_code(str(message)), "message": str(message)})
+
+    for place in messages.values():  # "json", "query"
+        walk("", place)
+    return found
+
+
+def _detail_code(message: str) -> str:
+    known = {"Unknown field.": "UNKNOWN_FIELD", "Missing data for required field.": "REQUIRED"}
+    return known.get(message, "INVALID")
+
+
+def _refuse_database(error: DBAPIError) -> Response:
+    """A database that is away, full, locked or that refuses a value; never the driver's words."""
+    if isinstance(error, DataError):
+        log.warning("the database refused a value", exc_info=error)
+        return refuse(MalformedRequest("A value cannot be stored."))
+    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+        log.error("the database is not available", exc_info=error)
+        return refuse(Unavailable(2))
+    return _refuse_unexpected(error)
+
+
+def _refuse_unexpected(error: Exception) -> Response:
+    log.error("unhandled error", exc_info=error)
+    return _envelope({"code": "INTERNAL_ERROR", "message": HTTP_MESSAGES[500]}, 500)

@@ -1,0 +1,162 @@
+"""``Idempotency-Key``: a POST that is repeated is answered again, not done again.
+
+A claim row is committed before the work; the answer is stored in the work's own transaction.
+Killed in between, the claim runs out and the request can be made again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+from flask import Response, g, request
+from sqlalchemy import ForeignKey, Text, UniqueConstraint, delete, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devforge_api.core import json
+from devforge_api.core.clock import utc_now
+from devforge_api.core.context import principal
+from devforge_api.core.db import Model, db, unit_of_work, uuid7
+from devforge_api.core.encryption import decrypt, encrypt
+from devforge_api.core.errors import IdempotencyInFlight, IdempotencyKeyReused, ValidationFailed
+from devforge_api.core.jobs import scheduled
+
+KEPT = timedelta(hours=24)
+CLAIM = timedelta(seconds=60)
+HEADER = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "schema": {"type": "string", "maxLength": 255},
+    "description": "Makes a repetition safe for 24 hours: it gets the stored answer.",
+}
+
+
+class IdempotencyKey(Model):
+    """A request that was, or is being, served; ``answer`` is encrypted."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (UniqueConstraint("user_id", "key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    # The answers concern the user alone: they go when the user goes.
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    key: Mapped[str]
+    request_hash: Mapped[str]
+    claimed_until: Mapped[datetime]
+    answer: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
+
+
+def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
+    """The unit of work of a POST that creates or charges. Stands above ``response``.
+
+    :raises IdempotencyKeyReused: the key was used with another request.
+    :raises IdempotencyInFlight: the first request is still being served.
+    """
+
+    @wraps(view)
+    def served(*args: Any, **kwargs: Any) -> Response:
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
+            with unit_of_work():
+                return view(*args, **kwargs)
+        if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+            raise ValidationFailed.of("Idempotency-Key", "Use 1 to 255 visible ASCII characters.")
+        user_id = principal().user_id
+        claim_id, stored = _claim(user_id, key, _request_hash())
+        if stored is not None:
+            return _restore(stored)
+        try:
+            with unit_of_work():
+                response = view(*args, **kwargs)
+                _store(claim_id, response)
+                return response
+        except BaseException:
+            with unit_of_work():
+                db.session.execute(delete(IdempotencyKey).where(_mine(claim_id)))
+            raise
+
+    served.__dict__["documented_headers"] = [HEADER]
+    return served
+
+
+def _request_hash() -> str:
+    head = f"{request.method} {request.full_path}\n".encode()
+    return hashlib.sha256(head + request.get_data(cache=True)).hexdigest()
+
+
+def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None]:
+    """Take the key, or find the answer that it already has."""
+    now = utc_now()
+    row_id = uuid7()
+    try:
+        with unit_of_work():
+            db.session.add(
+                IdempotencyKey(
+                    id=row_id, user_id=user_id, key=key, request_hash=request_hash, claimed_until=now + CLAIM
+                )
+            )
+        return row_id, None
+    except IntegrityError:
+        pass
+    with unit_of_work():
+        known = db.session.scalar(
+            db.select(IdempotencyKey).filter_by(user_id=user_id, key=key).with_for_update()
+        )
+        if known is None:  # released just now
+            raise IdempotencyInFlight(1)
+        expired = known.created_at < now - KEPT
+        if not expired and known.request_hash != request_hash:
+            raise IdempotencyKeyReused
+        if not expired and known.answer is not None:
+            return known.id, known.answer
+        if not expired and known.claimed_until > now:
+            raise IdempotencyInFlight(1)
+        # Its server was killed before the commit, or its day is over: the work is ours.
+        db.session.delete(known)
+        db.session.flush()
+        db.session.add(
+            IdempotencyKey(
+                id=row_id, user_id=user_id, key=key, request_hash=request_hash, claimed_until=now + CLAIM
+            )
+        )
+    return row_id, None
+
+
+def _mine(claim_id: UUID) -> Any:
+    return (IdempotencyKey.id == claim_id) & IdempotencyKey.answer.is_(None)
+
+
+def _store(claim_id: UUID, response: Response) -> None:
+    answer = {
+        "status": response.status_code,
+        "location": response.headers.get("Location"),
+        "secret": bool(g.get("carries_secret")),
+        "body": response.get_data(as_text=True),
+    }
+    values = {"answer": encrypt(json.dump(answer).decode())}
+    result: Any = db.session.execute(update(IdempotencyKey).where(_mine(claim_id)).values(**values))
+    if result.rowcount != 1:  # the claim ran out and another request has taken it
+        raise IdempotencyInFlight(1)
+
+
+def _restore(stored: str) -> Response:
+    answer = json.parse(decrypt(stored).encode())
+    g.carries_secret = answer["secret"]
+    response = Response(answer["body"], answer["status"], mimetype="application/json")
+    if answer["location"]:
+        response.headers["Location"] = answer["location"]
+    response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+@scheduled("core.idempotency.purge", every=timedelta(hours=1))
+def purge() -> None:
+    """Forget answers after a day."""
+    db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < utc_now() - KEPT))

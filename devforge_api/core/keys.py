@@ -1,0 +1,136 @@
+"""Ed25519 signing keys: in the database, private half encrypted, found by ``kid``."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from flask import Flask, current_app
+from sqlalchemy import Engine, Text, insert, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import Model, checked_enum, db, uuid7
+from devforge_api.core.encryption import decrypt, encrypt
+from devforge_api.core.errors import Unavailable
+
+UNKNOWN_KID_PAUSE = 5.0  # seconds between database look-ups for kids that nobody has seen
+
+
+class KeyPurpose(StrEnum):
+    """What a key signs; a key never serves two purposes."""
+
+    TOKENS = "tokens"
+
+
+class SigningKey(Model):
+    """One key pair. ``retired_at`` set: still verifies, no longer signs."""
+
+    __tablename__ = "signing_keys"
+
+    kid: Mapped[str] = mapped_column(primary_key=True)
+    purpose: Mapped[KeyPurpose] = mapped_column(checked_enum(KeyPurpose))
+    private_key: Mapped[str] = mapped_column(Text)  # PEM, encrypted under the master key
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    retired_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A key ready for use."""
+
+    kid: str
+    private: Ed25519PrivateKey
+    public: Ed25519PublicKey
+
+
+class Keyring:
+    """The keys of one purpose, read once and again when an unknown ``kid`` appears."""
+
+    def __init__(self, purpose: KeyPurpose) -> None:
+        self.purpose = purpose
+        self._pairs: dict[str, KeyPair] = {}
+        self._signing: KeyPair | None = None
+        self._lock = threading.Lock()
+        self._looked_up = 0.0
+
+    def signing(self) -> KeyPair:
+        """The newest key.
+
+        :raises Unavailable: there is none yet; `ensure` makes it.
+        """
+        if self._signing is None:
+            with self._lock:
+                self._load()
+        if self._signing is None:
+            raise Unavailable(1)
+        return self._signing
+
+    def ensure(self) -> None:
+        """Make the first key, in a transaction of its own."""
+        with self._lock:
+            self._load()
+            if self._signing is None:
+                _make(db.engine, self.purpose)
+                self._load()
+
+    def verifying(self, kid: str) -> KeyPair | None:
+        """The key with this ``kid``; a stranger's costs at most one query in five seconds."""
+        found = self._pairs.get(kid)
+        if found is None and time.monotonic() - self._looked_up > UNKNOWN_KID_PAUSE:
+            with self._lock:
+                self._load()
+                self._looked_up = time.monotonic()
+            found = self._pairs.get(kid)
+        return found
+
+    def _load(self) -> None:
+        statement = select(SigningKey.kid, SigningKey.private_key, SigningKey.retired_at)
+        statement = statement.where(SigningKey.purpose == self.purpose).order_by(SigningKey.created_at)
+        pairs: dict[str, KeyPair] = {}
+        signing = None
+        with db.engine.connect() as connection:  # not the session: its rows stay out of the caller's work
+            for kid, pem, retired_at in connection.execute(statement):
+                pairs[kid] = self._pairs.get(kid) or _open(kid, pem)
+                signing = signing if retired_at else pairs[kid]
+        self._pairs, self._signing = pairs, signing
+
+
+def _open(kid: str, encrypted_pem: str) -> KeyPair:
+    private = load_pem_private_key(decrypt(encrypted_pem).encode(), password=None)
+    assert isinstance(private, Ed25519PrivateKey)
+    return KeyPair(kid, private, private.public_key())
+
+
+def _make(engine: Engine, purpose: KeyPurpose) -> None:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    row = {"kid": uuid7().hex, "purpose": purpose, "private_key": encrypt(pem.decode())}
+    with engine.begin() as connection:
+        connection.execute(insert(SigningKey).values(created_at=utc_now(), **row))
+
+
+def init_app(app: Flask) -> None:
+    """Give the application a keyring for each purpose."""
+    app.extensions["devforge-keys"] = {purpose: Keyring(purpose) for purpose in KeyPurpose}
+
+
+def ensure_signing_keys() -> None:
+    """Make the keys that are missing; before requests are served, since SQLite has one writer."""
+    for ring in current_app.extensions["devforge-keys"].values():
+        ring.ensure()
+
+
+def keyring(purpose: KeyPurpose) -> Keyring:
+    """The application's keys for one purpose."""
+    ring: Keyring = current_app.extensions["devforge-keys"][purpose]
+    return ring

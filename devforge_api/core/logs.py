@@ -1,0 +1,48 @@
+"""Logs: one JSON object a line, with the request's id; secrets never get this far."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any
+
+import orjson
+from flask import Flask
+
+from devforge_api.core.clock import rfc3339, utc_now
+from devforge_api.core.context import occasion
+
+_STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """Time, level, logger, message, request id, user, and what ``extra`` adds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        now = occasion()
+        line: dict[str, Any] = {
+            "time": rfc3339(utc_now()),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "request_id": now.request_id,
+        }
+        if now.principal:
+            line["user_id"] = str(now.principal.user_id)
+        line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def init_app(app: Flask) -> None:
+    """Send this package's log to standard error; other libraries' warnings too."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    own = logging.getLogger("devforge_api")
+    own.handlers, own.propagate = [handler], False
+    own.setLevel(app.config["LOG_LEVEL"])
+    root = logging.getLogger()
+    if not root.handlers:
+        root.addHandler(handler)

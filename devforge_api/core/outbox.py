@@ -1,0 +1,196 @@
+"""Events that leave with the transaction: written by ``emit``, delivered at least once.
+
+Each subscriber of an event has a row of its own, so that one that fails does not repeat the
+others. A subscriber runs in a unit of work that also marks its row delivered: what it writes to
+the database is applied exactly once, whatever is killed when.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from flask import Flask, current_app
+from sqlalchemy import Index, Text, delete, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting, occasion
+from devforge_api.core.db import Model, after_commit, checked_enum, db, in_unit_of_work, unit_of_work, uuid7
+
+FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=1), timedelta(hours=1)
+ERROR_LENGTH = 2000
+
+
+class OutboxStatus(StrEnum):
+    """``dead``: set aside after too many attempts, until an operator replays it."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    DEAD = "dead"
+
+
+class OutboxRow(Model):
+    """One event for one subscriber."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (Index("ix_outbox_due", "status", "next_attempt_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    name: Mapped[str]
+    subscriber: Mapped[str]
+    payload: Mapped[dict[str, Any]]
+    request_id: Mapped[str]
+    status: Mapped[OutboxStatus] = mapped_column(checked_enum(OutboxStatus), default=OutboxStatus.PENDING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    # When it is due; a claim moves it past the lease, so a killed worker's rows come back.
+    next_attempt_at: Mapped[datetime] = mapped_column(default=utc_now)
+    error: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    delivered_at: Mapped[datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """An entry of the event catalogue: what happened, and the payload's keys."""
+
+    meaning: str
+    keys: frozenset[str]
+
+
+Handler = Callable[[dict[str, Any]], None]
+_subscribers: dict[str, dict[str, Handler]] = {}
+
+
+def on(*names: str) -> Callable[[Handler], Handler]:
+    """Subscribe a function to events by name. It may run twice, and must not mind."""
+
+    def subscribe(handler: Handler) -> Handler:
+        for name in names:
+            _subscribers.setdefault(name, {})[f"{handler.__module__}.{handler.__qualname__}"] = handler
+        return handler
+
+    return subscribe
+
+
+def init_app(app: Flask, catalogue: dict[str, EventType]) -> None:
+    """Install the event catalogue; a subscription to an unknown event is refused."""
+    unknown = set(_subscribers) - set(catalogue)
+    if unknown:
+        raise RuntimeError(f"subscribed to events that the catalogue lacks: {sorted(unknown)}")
+    app.extensions["devforge-events"] = catalogue
+    app.extensions.setdefault("devforge-wake", lambda: None)
+
+
+def emit(name: str, **payload: Any) -> None:
+    """Write an event into the open transaction, for each of its subscribers.
+
+    :raises RuntimeError: outside of a unit of work.
+    :raises ValueError: name or payload keys differ from the catalogue.
+    """
+    if not in_unit_of_work():
+        raise RuntimeError("an event is emitted in the transaction whose work it tells of")
+    known = current_app.extensions["devforge-events"].get(name)
+    if known is None or set(payload) != known.keys:
+        raise ValueError(f"event {name} with {sorted(payload)} does not match the catalogue")
+    subscribers = _subscribers.get(name, {})
+    for subscriber in subscribers:
+        db.session.add(
+            OutboxRow(name=name, subscriber=subscriber, payload=payload, request_id=occasion().request_id)
+        )
+    if subscribers:
+        after_commit(current_app.extensions["devforge-wake"])
+
+
+def claim(limit: int = 20) -> list[UUID]:
+    """Take due rows for this worker, oldest first, by one atomic update."""
+    now = utc_now()
+    due = (
+        select(OutboxRow.id)
+        .where(OutboxRow.status == OutboxStatus.PENDING, OutboxRow.next_attempt_at <= now)
+        .order_by(OutboxRow.next_attempt_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    take = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(due))
+        .values(attempts=OutboxRow.attempts + 1, next_attempt_at=now + current_app.config["OUTBOX_LEASE"])
+        .returning(OutboxRow.id)
+        .execution_options(synchronize_session=False)
+    )
+    with unit_of_work():
+        return sorted(db.session.scalars(take))
+
+
+def deliver(row_id: UUID) -> bool:
+    """Run a claimed row's subscriber; on failure put it off, or aside after too many attempts.
+
+    :returns: whether it is delivered now (also when another worker was faster).
+    """
+    try:
+        with unit_of_work():
+            row = db.session.scalar(
+                select(OutboxRow)
+                .where(OutboxRow.id == row_id, OutboxRow.status == OutboxStatus.PENDING)
+                .with_for_update()
+            )
+            if row is None:
+                return True
+            handler = _subscribers.get(row.name, {}).get(row.subscriber)
+            if handler is None:
+                raise LookupError(f"nothing is subscribed as {row.subscriber}")
+            with acting(Occasion(kind="job", request_id=row.request_id)):
+                handler(row.payload)
+            row.status, row.delivered_at, row.error = OutboxStatus.DELIVERED, utc_now(), None
+    except Exception:
+        _put_off(row_id, traceback.format_exc()[-ERROR_LENGTH:])
+        current_app.logger.exception("an outbox row failed", extra={"outbox_id": str(row_id)})
+        return False
+    return True
+
+
+def _put_off(row_id: UUID, error: str) -> None:
+    with unit_of_work():
+        row = db.session.get(OutboxRow, row_id, with_for_update=True)
+        if row is None or row.status is not OutboxStatus.PENDING:
+            return
+        row.error = error
+        if row.attempts >= current_app.config["OUTBOX_MAX_ATTEMPTS"]:
+            row.status = OutboxStatus.DEAD
+        else:
+            delay = min(FIRST_DELAY * 4 ** min(row.attempts - 1, 8), LONGEST_DELAY)
+            row.next_attempt_at = utc_now() + delay
+
+
+def lag() -> timedelta:
+    """How long the oldest due row has been waiting."""
+    now = utc_now()
+    oldest = db.session.scalar(
+        select(func.min(OutboxRow.next_attempt_at)).where(OutboxRow.status == OutboxStatus.PENDING)
+    )
+    return max(now - oldest, timedelta(0)) if oldest else timedelta(0)
+
+
+def replay(row_ids: list[UUID] | None = None) -> int:
+    """Make dead rows due again; all of them without ids. Returns how many."""
+    statement = update(OutboxRow).where(OutboxRow.status == OutboxStatus.DEAD)
+    if row_ids is not None:
+        statement = statement.where(OutboxRow.id.in_(row_ids))
+    values = {"status": OutboxStatus.PENDING, "attempts": 0, "next_attempt_at": utc_now()}
+    result: Any = db.session.execute(statement.values(**values))
+    return int(result.rowcount)
+
+
+def purge_delivered() -> int:
+    """Delete rows delivered longer ago than they are kept. Returns how many."""
+    before = utc_now() - current_app.config["OUTBOX_KEEP_DELIVERED"]
+    result: Any = db.session.execute(
+        delete(OutboxRow).where(OutboxRow.status == OutboxStatus.DELIVERED, OutboxRow.delivered_at < before)
+    )
+    return int(result.rowcount)

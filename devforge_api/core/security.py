@@ -1,0 +1,98 @@
+"""Who may call a route: declared on it, enforced by the gateway before anything else runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, TypeVar
+
+from flask import Flask, Request, current_app
+from flask.views import MethodView
+
+from devforge_api.core.context import Principal
+from devforge_api.core.limits import Limit
+
+View = TypeVar("View", bound=Callable[..., Any])
+Verifier = Callable[[str], Principal]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a route asks of its caller.
+
+    :param scope: the scope that the token must carry; None on public routes.
+    :param limit: the budget that a public route charges to the address.
+    """
+
+    scope: str | None
+    limit: Limit = Limit.ANONYMOUS
+
+
+def requires(scope: str) -> Callable[[View], View]:
+    """Only callers with this scope. Outermost: 401 and 403 come before 415 and 422."""
+    return _declare(Access(scope))
+
+
+def public(limit: Limit = Limit.ANONYMOUS) -> Callable[[View], View]:
+    """Anyone; each call is charged to the caller's address."""
+    return _declare(Access(None, limit))
+
+
+def _declare(access: Access) -> Callable[[View], View]:
+    def decorate(view: View) -> View:
+        @wraps(view)
+        def declared(*args: Any, **kwargs: Any) -> Any:
+            return view(*args, **kwargs)
+
+        declared.__dict__["access"] = access
+        return declared  # type: ignore[return-value]
+
+    return decorate
+
+
+def init_app(app: Flask) -> None:
+    """Prepare for `install_verifier` and `collect_access`."""
+    app.extensions["devforge-verifier"] = None
+    app.extensions["devforge-access"] = {}
+
+
+def install_verifier(app: Flask, verifier: Verifier) -> None:
+    """Tell how a bearer token is turned into its principal, or refused."""
+    app.extensions["devforge-verifier"] = verifier
+
+
+def collect_access(app: Flask) -> dict[tuple[str, str], Access]:
+    """Read every route's declaration once, at start.
+
+    :raises RuntimeError: a route below /api/ that declares nothing.
+    """
+    declared: dict[tuple[str, str], Access] = {}
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
+            view_class: type[MethodView] | None = getattr(view, "view_class", None)
+            function = getattr(view_class, method.lower()) if view_class else view
+            access = getattr(function, "access", None)
+            if access is not None:
+                declared[rule.endpoint, method] = access
+            elif rule.rule.startswith("/api/") and rule.endpoint != "api-docs.openapi_json":
+                raise RuntimeError(f"{method} {rule.rule} declares neither @requires nor @public")
+    app.extensions["devforge-access"] = declared
+    return declared
+
+
+def access_of(request: Request) -> Access | None:
+    """What the matched route asks for; None for an unknown path or a route without declaration."""
+    method = "GET" if request.method == "HEAD" else request.method
+    access: Access | None = current_app.extensions["devforge-access"].get((request.endpoint, method))
+    return access
+
+
+def verify(token: str) -> Principal:
+    """The principal of a bearer token.
+
+    :raises TokenRefused: one of its four kinds.
+    """
+    principal: Principal = current_app.extensions["devforge-verifier"](token)
+    return principal

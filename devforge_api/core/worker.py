@@ -1,0 +1,79 @@
+"""The executor in the web process: one thread that delivers events and keeps the schedule."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from devforge_api.core import jobs, outbox
+from devforge_api.core.db import db
+from devforge_api.core.keys import ensure_signing_keys
+
+SCHEDULE_SECONDS = 5.0
+IDLE_LIMIT = 5.0  # seconds; the longest pause after failures such as a database that is away
+
+
+class WorkerThread:
+    """Claims outbox rows when woken or when polling finds them due."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="devforge-worker", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the application's commits wake it from now on.
+
+        The first signing key is made here, before a request can need it. A database that is away
+        does not keep the server from starting: the thread tries again.
+        """
+        try:
+            with self.app.app_context():
+                ensure_signing_keys()
+        except SQLAlchemyError:
+            self.app.logger.exception("no signing key yet: the database is not ready")
+        self.app.extensions["devforge-wake"] = self._wake.set
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the row in hand, then end."""
+        self._stop.set()
+        self._wake.set()
+        self._thread.join(timeout=30)
+
+    def _loop(self) -> None:
+        poll: float = self.app.config["OUTBOX_POLL_SECONDS"]
+        pause, next_schedule, ready = poll, 0.0, False
+        while not self._stop.is_set():
+            self._wake.clear()
+            try:
+                with self.app.app_context():
+                    if not ready:
+                        ensure_signing_keys()
+                        ready = True
+                    worked = drain(self._stop)
+                    if time.monotonic() >= next_schedule:
+                        jobs.run_due()
+                        next_schedule = time.monotonic() + SCHEDULE_SECONDS
+                pause = poll
+            except Exception:
+                worked = 0
+                pause = min(pause * 2, IDLE_LIMIT)
+                self.app.logger.exception("the worker thread failed and goes on")
+            if not worked:
+                self._wake.wait(pause)
+
+
+def drain(stop: threading.Event | None = None) -> int:
+    """Deliver every due row. Returns how many were claimed."""
+    claimed = 0
+    while not (stop and stop.is_set()) and (row_ids := outbox.claim()):
+        claimed += len(row_ids)
+        for row_id in row_ids:
+            outbox.deliver(row_id)
+            db.session.remove()
+    return claimed

@@ -1,0 +1,35 @@
+"""The event catalogue: every name that `emit` takes, what it means and what its payload holds.
+
+Payload values are strings, or JSON as stated. Ids are of the resource in the name.
+"""
+
+from devforge_api.core.outbox import EventType
+
+
+def _event(meaning: str, *keys: str) -> EventType:
+    return EventType(meaning, frozenset(keys))
+
+
+EVENTS: dict[str, EventType] = {
+    "auth.denied": _event("A session or token version was revoked; repeats the denial.", "key", "value"),
+    "auth.password_changed": _event("A user changed the password.", "user_id"),
+    "auth.register_attempted": _event("Somebody registered with a user's address again.", "user_id"),
+    "auth.reuse_detected": _event(
+        "An old refresh token was used; its session ended.", "user_id", "session_id"
+    ),
+    "auth.signed_in": _event("A user opened a session.", "user_id", "session_id"),
+    "auth.verification_requested": _event("A new user must verify the address.", "user_id"),
+    "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),
+    "license.deactivated": _event("A machine gave its seat back.", "license_id", "machine_id"),
+    "license.deleted": _event("A licence was removed.", "license_id"),
+    "license.issued": _event("A licence was made.", "license_id"),
+    "license.reinstated": _event("A suspended licence works again.", "license_id"),
+    "license.renewed": _event("A licence's expiry moved.", "license_id"),
+    "license.revoked": _event("A licence ended for good.", "license_id"),
+    "license.suspended": _event("A licence stopped working until reinstated.", "license_id"),
+    "license.updated": _event("A licence's plan, owner, expiry or metadata changed.", "license_id"),
+    "user.created": _event("An account was made.", "user_id"),
+    "user.deleted": _event("An account was removed.", "user_id"),
+    "user.disabled": _event("An account was banned.", "user_id"),
+    "user.email_verified": _event("An address is known to be its user's.", "user_id"),
+}

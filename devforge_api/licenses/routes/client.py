@@ -1,0 +1,97 @@
+"""What an app asks with nothing but a key: no sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response
+from flask.views import MethodView
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import ValidationFailed
+from devforge_api.core.responses import shaped
+from devforge_api.core.security import public
+from devforge_api.licenses.errors import (
+    LicenseNotFound,
+    MachineLimitExceeded,
+    MachineNotFound,
+    VerdictRefused,
+)
+from devforge_api.licenses.routes import blp
+from devforge_api.licenses.schemas import (
+    ActivateSchema,
+    DeactivateSchema,
+    MachineSchema,
+    ValidateSchema,
+    VerdictSchema,
+)
+from devforge_api.licenses.service import activation, validation
+from devforge_api.licenses.service.validation import Scope
+
+
+@blp.route("/licenses/validate")
+class Validate(MethodView):
+    """The verdict."""
+
+    @public()
+    @blp.arguments(ValidateSchema)
+    @blp.response(200, VerdictSchema)
+    def post(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Validate a licence key"""
+        now = utc_now()
+        verdict = validation.validate(data["key"], _scope(data), now=now)
+        answer = {
+            "valid": verdict.valid,
+            "code": verdict.code,
+            "detail": verdict.detail,
+            "facts": verdict.facts,
+            "ts": now,
+        }
+        return answer | {"nonce": data["nonce"]} if "nonce" in data else answer
+
+
+def _scope(data: dict[str, Any]) -> Scope:
+    if "fingerprint" in data and "fingerprints" in data:
+        raise ValidationFailed.of("fingerprints", "Give either fingerprint or fingerprints.", "AMBIGUOUS")
+    fingerprints = [data["fingerprint"]] if "fingerprint" in data else data.get("fingerprints")
+    entitlements = data.get("entitlements")
+    return Scope(
+        fingerprints=None if fingerprints is None else tuple(fingerprints),
+        product=data.get("product"),
+        policy_id=data.get("policy_id"),
+        user_id=data.get("user_id"),
+        entitlements=None if entitlements is None else tuple(entitlements),
+    )
+
+
+@blp.route("/licenses/activate")
+class Activate(MethodView):
+    """A seat."""
+
+    @public()
+    @blp.arguments(ActivateSchema)
+    @blp.response(201, MachineSchema)
+    @blp.alt_response(200, schema=MachineSchema, description="The machine holds a seat already.")
+    @blp.raises(LicenseNotFound, MachineLimitExceeded, VerdictRefused)
+    @unit_of_work()
+    def post(self, data: dict[str, Any]) -> Response:
+        """Activate a licence on a machine"""
+        machine, created = activation.activate(
+            data.pop("key"), data.pop("fingerprint"), now=utc_now(), **data
+        )
+        return shaped(machine, MachineSchema(), 201 if created else 200)
+
+
+@blp.route("/licenses/deactivate")
+class Deactivate(MethodView):
+    """A seat given back."""
+
+    @public()
+    @blp.arguments(DeactivateSchema)
+    @blp.response(204)
+    @blp.raises(LicenseNotFound, MachineNotFound)
+    @unit_of_work()
+    def post(self, data: dict[str, Any]) -> None:
+        """Give a machine's seat back"""
+        activation.deactivate(data["key"], data["fingerprint"])

@@ -1,0 +1,198 @@
+"""Licences and their machines, for their owners and for staff."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+from sqlalchemy import Select
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.context import principal
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import EditConflict, PreconditionFailed
+from devforge_api.core.idempotency import idempotent
+from devforge_api.core.responses import carries_secret, check_precondition
+from devforge_api.core.schemas import EmptySchema
+from devforge_api.core.security import requires
+from devforge_api.licenses import queries
+from devforge_api.licenses.errors import (
+    LicenseAlreadyRevoked,
+    LicenseNotActive,
+    LicenseNotFound,
+    LicenseNotSuspended,
+    LicensePerpetual,
+    MachineNotFound,
+)
+from devforge_api.licenses.models import License, Machine
+from devforge_api.licenses.routes import blp
+from devforge_api.licenses.schemas import (
+    LicenseCreateSchema,
+    LicenseSchema,
+    LicenseUpdateSchema,
+    MachineSchema,
+    RenewSchema,
+)
+from devforge_api.licenses.service import activation, lifecycle
+
+
+def _visible_owner() -> UUID | None:
+    """Whose licences the caller may see; None: everybody's."""
+    caller = principal()
+    return None if "licenses:read_all" in caller.scopes else caller.user_id
+
+
+def _locked(license_id: UUID) -> License:
+    license_ = queries.get_license(license_id, owner_id=None, for_update=True)
+    check_precondition(license_, LicenseSchema())
+    return license_
+
+
+@blp.route("/licenses")
+class Licenses(MethodView):
+    """One's own licences; everybody's for staff."""
+
+    @requires("licenses:read")
+    @blp.listing(queries.LICENSES, LicenseSchema)
+    def get(self) -> Select[tuple[License]]:
+        """List licences"""
+        carries_secret()
+        return queries.licenses(owner_id=_visible_owner())
+
+    @requires("licenses:write")
+    @blp.arguments(LicenseCreateSchema)
+    @idempotent
+    @blp.response(201, LicenseSchema, location=lambda license_: f"/api/v1/licenses/{license_.id}")
+    def post(self, data: dict[str, Any]) -> License:
+        """Issue a licence"""
+        carries_secret()
+        return lifecycle.issue(**data, now=utc_now())
+
+
+@blp.route("/licenses/<uuid:license_id>")
+class OneLicense(MethodView):
+    """A licence."""
+
+    @requires("licenses:read")
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound)
+    def get(self, license_id: UUID) -> License:
+        """Show a licence"""
+        carries_secret()
+        return queries.get_license(license_id, owner_id=_visible_owner())
+
+    @requires("licenses:write")
+    @blp.arguments(LicenseUpdateSchema)
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def put(self, data: dict[str, Any], license_id: UUID) -> License:
+        """Replace what can be changed of a licence"""
+        carries_secret()
+        return lifecycle.change(_locked(license_id), data)
+
+    @requires("licenses:write")
+    @blp.arguments(LicenseUpdateSchema(partial=True))
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def patch(self, data: dict[str, Any], license_id: UUID) -> License:
+        """Change part of a licence"""
+        carries_secret()
+        return lifecycle.change(_locked(license_id), data)
+
+    @requires("licenses:write")
+    @blp.response(204)
+    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def delete(self, license_id: UUID) -> None:
+        """Delete a licence and its machines"""
+        lifecycle.remove(_locked(license_id))
+
+
+@blp.route("/licenses/<uuid:license_id>/suspend")
+class Suspend(MethodView):
+    """Until further notice."""
+
+    @requires("licenses:write")
+    @blp.arguments(EmptySchema)
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, LicenseNotActive)
+    @unit_of_work()
+    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
+        """Suspend a licence"""
+        carries_secret()
+        return lifecycle.suspend(_locked(license_id))
+
+
+@blp.route("/licenses/<uuid:license_id>/reinstate")
+class Reinstate(MethodView):
+    """The end of a suspension."""
+
+    @requires("licenses:write")
+    @blp.arguments(EmptySchema)
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, LicenseNotSuspended)
+    @unit_of_work()
+    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
+        """Reinstate a suspended licence"""
+        carries_secret()
+        return lifecycle.reinstate(_locked(license_id))
+
+
+@blp.route("/licenses/<uuid:license_id>/revoke")
+class Revoke(MethodView):
+    """For good."""
+
+    @requires("licenses:write")
+    @blp.arguments(EmptySchema)
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, LicenseAlreadyRevoked)
+    @unit_of_work()
+    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
+        """Revoke a licence"""
+        carries_secret()
+        return lifecycle.revoke(_locked(license_id))
+
+
+@blp.route("/licenses/<uuid:license_id>/renew")
+class Renew(MethodView):
+    """More time."""
+
+    @requires("licenses:write")
+    @blp.arguments(RenewSchema)
+    @idempotent
+    @blp.response(200, LicenseSchema)
+    @blp.raises(LicenseNotFound, LicenseAlreadyRevoked, LicensePerpetual)
+    def post(self, data: dict[str, Any], license_id: UUID) -> License:
+        """Renew a licence"""
+        carries_secret()
+        return lifecycle.renew(_locked(license_id), now=utc_now(), duration_days=data["duration_days"])
+
+
+@blp.route("/licenses/<uuid:license_id>/machines")
+class Machines(MethodView):
+    """Who holds the seats."""
+
+    @requires("licenses:read")
+    @blp.listing(queries.MACHINES, MachineSchema)
+    def get(self, license_id: UUID) -> Select[tuple[Machine]]:
+        """List a licence's machines"""
+        queries.get_license(license_id, owner_id=_visible_owner())
+        return queries.machines(license_id)
+
+
+@blp.route("/licenses/<uuid:license_id>/machines/<uuid:machine_id>")
+class OneMachine(MethodView):
+    """One seat."""
+
+    @requires("machines:write")
+    @blp.response(204)
+    @blp.raises(LicenseNotFound, MachineNotFound)
+    @unit_of_work()
+    def delete(self, license_id: UUID, machine_id: UUID) -> None:
+        """Take a machine's seat back"""
+        owner_id = None if "licenses:write" in principal().scopes else principal().user_id
+        license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
+        activation.remove_machine(license_, machine_id)

@@ -1,0 +1,1 @@
+"""What licences do, by topic: catalogue, lifecycle, validation, activation."""

@@ -1,0 +1,37 @@
+"""Licence keys: 130 random bits, written in Crockford's base 32."""
+
+from __future__ import annotations
+
+import secrets
+
+from devforge_api.core.encryption import decrypt, encrypt, fingerprint
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_LENGTH = 26
+
+
+def make_key() -> str:
+    """Such as ``DF-4T0WX-9K2PM-7HQ3Z-B6NCE-1YRVD8``."""
+    symbols = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    groups = [symbols[start : start + 5] for start in range(0, 20, 5)] + [symbols[20:]]
+    return "-".join(("DF", *groups))
+
+
+def hash_key(key: str) -> str:
+    """What a key is found by."""
+    return fingerprint(key.strip())
+
+
+def seal_key(key: str) -> str:
+    """The key, encrypted for its row."""
+    return encrypt(key)
+
+
+def open_key(sealed: str) -> str:
+    """The key in full, for its owner."""
+    return decrypt(sealed)
+
+
+def mask_key(key: str) -> str:
+    """Enough to tell two keys apart."""
+    return f"DF-…-{key[-6:]}"

@@ -1,0 +1,13 @@
+"""What licences do when something happened elsewhere."""
+
+from typing import Any
+from uuid import UUID
+
+from devforge_api.core.outbox import on
+from devforge_api.licenses.service import lifecycle
+
+
+@on("user.email_verified")
+def hand_over_waiting_licenses(payload: dict[str, Any]) -> None:
+    """Licences issued to the address become the user's."""
+    lifecycle.claim_waiting(UUID(payload["user_id"]))

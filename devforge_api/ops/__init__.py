@@ -1,0 +1,1 @@
+"""Ops: what the operator needs. Health, readiness, metrics, the server, demo data."""

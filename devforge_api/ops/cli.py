@@ -1,0 +1,119 @@
+"""``flask serve|start|settings``: the server's own commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+
+from config.settings import SETTINGS
+from devforge_api.core.cli import command_line, json_option, show_rows
+from devforge_api.ops.demo import print_credentials, seed
+
+ROOT = Path(__file__).resolve().parents[2]
+HEADER_SECONDS, DRAIN_SECONDS = 15, 30
+
+
+def _address(host: str | None, port: int | None) -> tuple[str, int]:
+    return host or current_app.config["HOST"], port or current_app.config["PORT"]
+
+
+def server_command(settings: Any, host: str, port: int) -> list[str]:
+    """The command line of the configured server."""
+    if settings["SERVER"] == "gunicorn":
+        return [sys.executable, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py"), "wsgi:app"]
+    return [
+        sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
+        "--workers", str(settings["WEB_WORKERS"]),
+        "--blocking-threads", str(settings["WEB_THREADS"]),
+        "--backlog", "2048",
+        "--workers-kill-timeout", str(DRAIN_SECONDS),
+        "--http", "1",
+        "--http1-header-read-timeout", str(HEADER_SECONDS * 1000),
+        "--log-level", "error",
+        "--no-ws",
+        "wsgi:app",
+    ]  # fmt: skip
+
+
+def _become_server(host: str, port: int) -> None:
+    """Replace this process by the server: signals reach it, and no memory is held twice."""
+    command = server_command(current_app.config, host, port)
+    environ = {name: value for name, value in os.environ.items() if name != "FLASK_RUN_FROM_CLI"}
+    environ |= {"DEVFORGE_HOST": host, "DEVFORGE_PORT": str(port)}
+    if current_app.config["WEB_WORKERS"] > 1:
+        folder = current_app.config["DATA_DIR"] / "metrics"
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.db"):
+            old.unlink()
+        environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
+
+
+host_option = click.option("--host", help="Address to listen on.")
+port_option = click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
+
+
+@click.command("serve")
+@host_option
+@port_option
+@with_appcontext
+@command_line
+def serve(host: str | None, port: int | None) -> None:
+    """Serve with the production server."""
+    _become_server(*_address(host, port))
+
+
+@click.command("start")
+@host_option
+@port_option
+@click.option("--no-demo", is_flag=True, help="Leave the demo data out.")
+@with_appcontext
+@command_line
+def start(host: str | None, port: int | None, no_demo: bool) -> None:
+    """Migrate, seed the demo, say where everything is, and serve."""
+    host, port = _address(host, port)
+    upgrade(directory=str(current_app.config["MIGRATIONS_DIR"]))
+    shown = f"[{host}]" if ":" in host else host
+    base = f"http://{shown}:{port}"
+    click.echo(f"Dev Forge API  {base}")
+    click.echo(f"Swagger UI     {base}/docs")
+    click.echo(f"OpenAPI        {base}/api/v1/openapi.json")
+    click.echo(f"Data folder    {current_app.config['DATA_DIR']}")
+    if not no_demo and current_app.config["ENV"] == "development":
+        seed()
+        print_credentials()
+    _become_server(host, port)
+
+
+@click.command("settings")
+@json_option
+@with_appcontext
+def settings(as_json: bool) -> None:
+    """List every setting with its present value; secrets are not shown."""
+    rows = (
+        {
+            "setting": setting.variable,
+            "value": _shown(setting.secret, current_app.config[setting.key]),
+            "meaning": setting.help,
+        }
+        for setting in SETTINGS
+    )
+    show_rows(rows, as_json=as_json)
+
+
+def _shown(secret: bool, value: Any) -> str:
+    if secret:
+        return "(set)" if value else ""
+    return ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+
+
+OPS_COMMANDS = (serve, start, settings)

@@ -1,0 +1,110 @@
+"""Demo data: small, believable, and with passwords of this installation's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import AppGroup
+
+from devforge_api.core.cli import command_line
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.passwords import hash_password
+from devforge_api.licenses.service import catalogue, lifecycle
+from devforge_api.licenses.service.keys import open_key
+from devforge_api.users import service as users
+from devforge_api.users.service import Role
+
+demo_cli = AppGroup("demo", help="Demo data.")
+ADMIN, CUSTOMER = "admin@demo.example", "customer@demo.example"
+ENTITLEMENTS = {
+    "ai-assistant": "AI assistant",
+    "cloud-sync": "Cloud sync",
+    "priority-support": "Priority support",
+}
+PLANS: tuple[dict[str, Any], ...] = (
+    {"name": "free", "max_machines": 1, "floating": False, "duration_days": None, "entitlements": []},
+    {
+        "name": "pro",
+        "max_machines": 3,
+        "floating": True,
+        "duration_days": 365,
+        "entitlements": ["ai-assistant", "cloud-sync"],
+    },
+    {
+        "name": "enterprise",
+        "max_machines": 100,
+        "floating": True,
+        "duration_days": 365,
+        "entitlements": list(ENTITLEMENTS),
+    },
+)
+
+
+def _file() -> Path:
+    folder: Path = current_app.config["DATA_DIR"]
+    return folder / "demo.json"
+
+
+@demo_cli.command("seed")
+@command_line
+def seed_command() -> None:
+    """Make the demo data, unless they are there, and print the credentials."""
+    seed()
+    print_credentials()
+
+
+def seed() -> None:
+    """Make the demo data once for each data folder."""
+    if _file().exists():
+        return
+    people = [
+        {"email": email, "password": secrets.token_urlsafe(12), "role": role}
+        for email, role in ((ADMIN, Role.ADMIN), (CUSTOMER, Role.USER))
+    ]
+    with unit_of_work():
+        if users.find_by_email(ADMIN) is not None:
+            return
+        for person in people:
+            users.create_user(
+                person["email"],
+                password_hash=hash_password(person["password"]),
+                name=person["email"].partition("@")[0].capitalize(),
+                role=Role(person["role"]),
+                email_verified=True,
+            )
+        keys = _seed_licenses()
+        descriptor = os.open(_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump({"people": people, "licenses": keys}, file, indent=2)
+
+
+def _seed_licenses() -> dict[str, str]:
+    product = catalogue.create(catalogue.PRODUCT, {"name": "Dev Forge", "code": "dev-forge"})
+    for code, name in ENTITLEMENTS.items():
+        catalogue.create(catalogue.ENTITLEMENT, {"name": name, "code": code})
+    keys = {}
+    for plan in PLANS:
+        policy = catalogue.create(catalogue.POLICY, {"product_id": product.id, **plan})
+        license_ = lifecycle.issue(policy_id=policy.id, email=CUSTOMER, now=utc_now())
+        keys[plan["name"]] = open_key(license_.encrypted_key)
+    return keys
+
+
+def print_credentials() -> None:
+    """Say how to sign in to the demo."""
+    if not _file().exists():
+        return
+    demo = json.loads(_file().read_text())
+    click.echo("Demo accounts:")
+    for person in demo["people"]:
+        click.echo(f"  {person['role']:<10} {person['email']:<24} {person['password']}")
+    click.echo("Demo licences of the customer:")
+    for plan, key in demo["licenses"].items():
+        click.echo(f"  {plan:<10} {key}")

@@ -1,0 +1,49 @@
+"""The one list of domains, and what they install into the core.
+
+Importing a domain's subscribers and jobs registers them.
+"""
+
+from __future__ import annotations
+
+import click
+from flask import Flask
+
+import devforge_api.auth.jobs
+import devforge_api.auth.subscribers
+import devforge_api.licenses.subscribers
+import devforge_api.ops.jobs  # noqa: F401
+from devforge_api.audit.routes import blp as audit_blueprint
+from devforge_api.auth import tokens
+from devforge_api.auth.routes import blp as auth_blueprint
+from devforge_api.auth.service import verification
+from devforge_api.core import outbox, revocation, security
+from devforge_api.core.api import Api, Blueprint
+from devforge_api.events import EVENTS
+from devforge_api.licenses.cli import licenses_cli
+from devforge_api.licenses.routes import blp as licenses_blueprint
+from devforge_api.ops.cli import OPS_COMMANDS
+from devforge_api.ops.demo import demo_cli
+from devforge_api.ops.routes import blp as ops_blueprint
+from devforge_api.users.cli import users_cli
+from devforge_api.users.routes import blp as users_blueprint
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    auth_blueprint,
+    users_blueprint,
+    licenses_blueprint,
+    audit_blueprint,
+    ops_blueprint,
+)
+COMMANDS: tuple[click.Command, ...] = (users_cli, licenses_cli, demo_cli, *OPS_COMMANDS)
+
+
+def register(app: Flask, api: Api) -> None:
+    """Connect every domain to the application."""
+    tokens.init_app(app)
+    security.install_verifier(app, verification.verify_access_token)
+    revocation.install_replay(app, verification.recent_denials)
+    outbox.init_app(app, EVENTS)
+    for blueprint in BLUEPRINTS:
+        api.register_blueprint(blueprint)
+    for command in COMMANDS:
+        app.cli.add_command(command)

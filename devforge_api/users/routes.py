@@ -1,0 +1,161 @@
+"""One's own account, and everybody's for admins."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from flask.views import MethodView
+from sqlalchemy import Select
+
+from devforge_api.core.api import Blueprint
+from devforge_api.core.context import principal
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import EditConflict, PreconditionFailed
+from devforge_api.core.idempotency import idempotent
+from devforge_api.core.passwords import check_new_password, hash_password
+from devforge_api.core.responses import check_precondition, success
+from devforge_api.core.security import requires
+from devforge_api.users import queries, service
+from devforge_api.users.errors import EmailTaken, LastAdmin, UserNotFound
+from devforge_api.users.models import User
+from devforge_api.users.schemas import (
+    ProfileSchema,
+    SettingsSchema,
+    UserCreateSchema,
+    UserSchema,
+    UserUpdateSchema,
+)
+
+blp = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts.")
+
+SETTINGS_EXAMPLE = {"success": True, "data": {"theme": "dark", "telemetry": False}}
+
+
+def _locked(user_id: UUID) -> User:
+    user = service.get_user(user_id, for_update=True)
+    check_precondition(user, UserSchema())
+    return user
+
+
+@blp.route("/me")
+class OwnAccount(MethodView):
+    """The caller."""
+
+    @requires("profile:read")
+    @blp.response(200, UserSchema)
+    def get(self) -> User:
+        """Show one's own account"""
+        return service.get_user(principal().user_id)
+
+    @requires("profile:write")
+    @blp.arguments(ProfileSchema)
+    @blp.response(200, UserSchema)
+    @blp.raises(PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def put(self, data: dict[str, Any]) -> User:
+        """Replace one's own profile"""
+        return service.update_user(_locked(principal().user_id), data)
+
+    @requires("profile:write")
+    @blp.arguments(ProfileSchema(partial=True))
+    @blp.response(200, UserSchema)
+    @blp.raises(PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def patch(self, data: dict[str, Any]) -> User:
+        """Change part of one's own profile"""
+        return service.update_user(_locked(principal().user_id), data)
+
+    @requires("profile:write")
+    @blp.response(204)
+    @blp.raises(LastAdmin, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def delete(self) -> None:
+        """Delete one's own account"""
+        service.delete_user(_locked(principal().user_id))
+
+
+@blp.route("/me/settings")
+class OwnSettings(MethodView):
+    """The app's settings, kept for the caller."""
+
+    @requires("profile:read")
+    @blp.response(200, SettingsSchema, example=SETTINGS_EXAMPLE)
+    def get(self) -> Response:
+        """Show one's own settings"""
+        return success(service.get_user(principal().user_id).settings)
+
+    @requires("profile:write")
+    @blp.arguments(SettingsSchema, example=SETTINGS_EXAMPLE["data"])
+    @blp.response(200, SettingsSchema, example=SETTINGS_EXAMPLE)
+    @blp.raises(PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def put(self, data: dict[str, Any]) -> Response:
+        """Replace one's own settings"""
+        user = service.get_user(principal().user_id, for_update=True)
+        check_precondition(user.settings)
+        return success(service.update_user(user, {"settings": data}).settings)
+
+
+@blp.route("")
+class Users(MethodView):
+    """Every account."""
+
+    @requires("users:read")
+    @blp.listing(queries.USERS, UserSchema)
+    def get(self) -> Select[tuple[User]]:
+        """List users"""
+        return queries.users()
+
+    @requires("users:write")
+    @blp.arguments(UserCreateSchema)
+    @idempotent
+    @blp.response(201, UserSchema, location=lambda user: f"/api/v1/users/{user.id}")
+    @blp.raises(EmailTaken)
+    def post(self, data: dict[str, Any]) -> User:
+        """Make a user"""
+        password = data.pop("password")
+        if password is not None:
+            check_new_password(password, email=data["email"])
+        return service.create_user(
+            **data, password_hash=None if password is None else hash_password(password)
+        )
+
+
+@blp.route("/<uuid:user_id>")
+class OneUser(MethodView):
+    """One account, for admins."""
+
+    @requires("users:read")
+    @blp.response(200, UserSchema)
+    @blp.raises(UserNotFound)
+    def get(self, user_id: UUID) -> User:
+        """Show a user"""
+        return service.get_user(user_id)
+
+    @requires("users:write")
+    @blp.arguments(UserUpdateSchema)
+    @blp.response(200, UserSchema)
+    @blp.raises(UserNotFound, LastAdmin, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def put(self, data: dict[str, Any], user_id: UUID) -> User:
+        """Replace what an admin may change of a user"""
+        return service.update_user(_locked(user_id), data)
+
+    @requires("users:write")
+    @blp.arguments(UserUpdateSchema(partial=True))
+    @blp.response(200, UserSchema)
+    @blp.raises(UserNotFound, LastAdmin, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def patch(self, data: dict[str, Any], user_id: UUID) -> User:
+        """Change part of a user"""
+        return service.update_user(_locked(user_id), data)
+
+    @requires("users:write")
+    @blp.response(204)
+    @blp.raises(UserNotFound, LastAdmin, PreconditionFailed, EditConflict)
+    @unit_of_work()
+    def delete(self, user_id: UUID) -> None:
+        """Delete a user"""
+        service.delete_user(_locked(user_id))

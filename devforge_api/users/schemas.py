@@ -1,0 +1,69 @@
+"""How accounts look on the wire."""
+
+from typing import Any
+
+from marshmallow import INCLUDE, validates_schema
+
+from devforge_api.core import fields
+from devforge_api.core.schemas import BaseSchema, EditableSchema
+from devforge_api.users.models import Role, UserStatus
+
+NAME = {"metadata": {"example": "Ada Lovelace"}}
+
+
+class ProfileSchema(BaseSchema):
+    """What users change about themselves."""
+
+    name = fields.Text(max=100, allow_none=True, load_default=None, **NAME)
+    avatar_url = fields.Url(
+        allow_none=True, load_default=None, metadata={"example": "https://example.com/ada.png"}
+    )
+
+
+class UserSchema(EditableSchema):
+    """An account."""
+
+    email = fields.Email(dump_only=True, metadata={"example": "ada@example.com"})
+    email_verified = fields.Bool(dump_only=True, metadata={"example": True})
+    name = fields.Text(max=100, dump_only=True, allow_none=True, **NAME)
+    avatar_url = fields.Url(dump_only=True, allow_none=True, metadata={"example": None})
+    role = fields.Enum(Role, by_value=True, dump_only=True, metadata={"example": "user"})
+    status = fields.Enum(UserStatus, by_value=True, dump_only=True, metadata={"example": "active"})
+    last_login = fields.Timestamp(
+        dump_only=True, allow_none=True, metadata={"example": "2026-01-15T09:30:00Z"}
+    )
+
+
+class UserUpdateSchema(ProfileSchema):
+    """What an admin changes about a user."""
+
+    role = fields.Enum(Role, by_value=True, load_default=Role.USER, metadata={"example": "support"})
+    status = fields.Enum(
+        UserStatus, by_value=True, load_default=UserStatus.ACTIVE, metadata={"example": "active"}
+    )
+    email_verified = fields.Bool(load_default=False, metadata={"example": True})
+
+
+class UserCreateSchema(BaseSchema):
+    """A user whom an admin makes."""
+
+    email = fields.Email(required=True, metadata={"example": "grace@example.com"})
+    password = fields.Text(
+        max=128, load_only=True, load_default=None, metadata={"example": "correct horse battery"}
+    )
+    name = fields.Text(max=100, allow_none=True, load_default=None, **NAME)
+    role = fields.Enum(Role, by_value=True, load_default=Role.USER, metadata={"example": "support"})
+    email_verified = fields.Bool(load_default=False, metadata={"example": True})
+
+
+class SettingsSchema(BaseSchema):
+    """The app's own settings of a user: any JSON object up to 64 KiB, kept as it is."""
+
+    class Meta:
+        """The names are the app's."""
+
+        unknown = INCLUDE
+
+    @validates_schema(pass_original=True)
+    def _bounded(self, _data: dict[str, Any], original: Any, **_: Any) -> None:
+        fields.JsonObject(max_bytes=64 * 1024).deserialize(original)

@@ -1,0 +1,143 @@
+"""Making, changing and removing accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
+
+from devforge_api.audit import service as audit
+from devforge_api.core import revocation
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db
+from devforge_api.core.outbox import emit
+from devforge_api.users.errors import EmailTaken, LastAdmin
+from devforge_api.users.models import Role, User, UserStatus, email_key
+from devforge_api.users.queries import find_by_email, get_user
+
+__all__ = [
+    "Role", "User", "UserStatus", "create_user", "delete_user", "email_key", "find_by_email", "get_user",
+    "invalidate_tokens", "set_password", "touch_login", "update_user", "verify_email",
+]  # fmt: skip
+
+
+def create_user(
+    email: str,
+    *,
+    password_hash: str | None,
+    name: str | None = None,
+    role: Role = Role.USER,
+    email_verified: bool = False,
+) -> User:
+    """Make an account.
+
+    :param password_hash: made by ``core.passwords``; None: no password sign-in.
+    :param email_verified: somebody vouches that the address is the user's.
+    :raises EmailTaken: the address has an account, in whatever case it is written.
+    """
+    user = User(
+        email=email,
+        email_key=email_key(email),
+        name=name,
+        role=role,
+        password_hash=password_hash,
+    )
+    try:
+        with db.session.begin_nested():
+            db.session.add(user)
+            db.session.flush()
+    except IntegrityError as error:
+        raise EmailTaken from error
+    audit.record("user.created", target_type="user", target_id=user.id, changes={"role": (None, role)})
+    emit("user.created", user_id=str(user.id))
+    if email_verified:
+        verify_email(user)
+    return user
+
+
+def verify_email(user: User) -> None:
+    """The address is known to be the user's: what waited for it is theirs now."""
+    if user.email_verified_at is None:
+        user.email_verified_at = utc_now()
+        emit("user.email_verified", user_id=str(user.id))
+
+
+def update_user(user: User, values: Mapping[str, Any]) -> User:
+    """Change an account; a demotion or a ban acts on the next request.
+
+    :param values: of ``name, avatar_url, settings, role, status, email_verified``.
+    :raises LastAdmin: no active admin would be left.
+    """
+    values = dict(values)
+    verified = values.pop("email_verified", None)
+    loses_admin = (
+        values.get("role", user.role) is not Role.ADMIN or values.get("status") is UserStatus.DISABLED
+    )
+    if user.role is Role.ADMIN and user.is_active and loses_admin:
+        _keep_an_admin(user)
+    changes = audit.apply(user, values)
+    if verified is True:
+        verify_email(user)
+    elif verified is False and user.email_verified_at:
+        user.email_verified_at = None
+        changes["email_verified"] = (True, False)
+    if "settings" in changes:
+        changes["settings"] = ("(settings)", "(settings)")  # may be large, and is the user's own
+    if changes:
+        audit.record("user.updated", target_type="user", target_id=user.id, changes=changes)
+    if "role" in changes or "status" in changes:
+        invalidate_tokens(user)
+    if changes.get("status", (None, None))[1] is UserStatus.DISABLED:
+        emit("user.disabled", user_id=str(user.id))
+    db.session.flush()
+    return user
+
+
+def invalidate_tokens(user: User) -> None:
+    """Refuse every access token that was issued before now."""
+    user.token_version += 1
+    revocation.deny_user(user.id, below_version=user.token_version)
+
+
+def set_password(user: User, password_hash: str) -> None:
+    """Replace the password's hash."""
+    user.password_hash = password_hash
+    db.session.flush()
+
+
+def touch_login(user_id: UUID, at: datetime) -> None:
+    """Note when the user signed in; no edit, so version and ``updated_at`` stay."""
+    values = {"last_login": at, "updated_at": User.updated_at}
+    statement = update(User).where(User.id == user_id).values(values)
+    db.session.execute(statement, execution_options={"synchronize_session": "fetch"})
+
+
+def delete_user(user: User) -> None:
+    """Remove an account and what is the user's alone; its tokens die at once.
+
+    :raises LastAdmin: it is the last active admin.
+    """
+    if user.role is Role.ADMIN and user.is_active:
+        _keep_an_admin(user)
+    invalidate_tokens(user)
+    audit.record("user.deleted", target_type="user", target_id=user.id)
+    emit("user.deleted", user_id=str(user.id))
+    db.session.flush()
+    db.session.delete(user)
+    db.session.flush()
+
+
+def _keep_an_admin(leaving: User) -> None:
+    """Lock the active admins, in id order, and insist on another one."""
+    active = (
+        select(User.id)
+        .where(User.role == Role.ADMIN, User.status == UserStatus.ACTIVE)
+        .order_by(User.id)
+        .with_for_update()
+    )
+    if not set(db.session.scalars(active)) - {leaving.id}:
+        raise LastAdmin

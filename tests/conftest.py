@@ -1,0 +1,150 @@
+"""Every test that takes `app` runs twice: on the embedded column (SQLite, no Redis) and on the
+production column (PostgreSQL, Redis). Both schemas were built by the migrations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import flask_migrate
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from devforge_api.app import create_app
+from devforge_api.core.db import db
+from devforge_api.core.keys import ensure_signing_keys
+from tests import servers
+from tests.factories import Api
+
+SECRETS = {
+    "DEVFORGE_SECRET_KEY": "tests-sign-cursors-with-these-43-characters",
+    "DEVFORGE_MASTER_KEY": "tests-encrypt-secrets-with-these-44-letters-",
+}
+KEPT_TABLES = {"signing_keys"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    servers.share_with_workers(config)
+
+
+def settings_for(backend: str, data_dir: Path, database_url: str, redis_url: str | None) -> dict[str, str]:
+    """The environment of one column, for an application in this process or in another."""
+    environ = {
+        "DEVFORGE_ENV": "testing",
+        "DEVFORGE_DATA_DIR": str(data_dir),
+        "DEVFORGE_DATABASE_URL": database_url,
+        **SECRETS,
+    }
+    return environ | ({"DEVFORGE_REDIS_URL": redis_url} if redis_url else {})
+
+
+def migrate(environ: dict[str, str]) -> None:
+    app = create_app(environ)
+    with app.app_context():
+        flask_migrate.upgrade(directory=str(app.config["MIGRATIONS_DIR"]))
+        ensure_signing_keys()
+        db.engine.dispose()
+
+
+@pytest.fixture(scope="session", params=["embedded", "production"])
+def environ(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, worker_id: str
+) -> Iterator[dict[str, str]]:
+    """The settings of one column, with a migrated database of this worker's own."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "embedded":
+        found = settings_for("embedded", folder, f"sqlite:///{folder / 'test.sqlite3'}", None)
+        migrate(found)
+        yield found
+        return
+
+    def migrate_at(url: str) -> None:
+        migrate(settings_for("production", folder, url, None))
+
+    with (
+        servers.postgres_server() as server,
+        servers.redis_server() as redis_server,
+        servers.migrated_database(server, worker_id, migrate_at) as url,
+    ):
+        yield settings_for("production", folder, url, servers.redis_database(redis_server, worker_id))
+
+
+@pytest.fixture(scope="session")
+def shared_app(environ: dict[str, str]) -> Iterator[Flask]:
+    app = create_app(environ)
+    yield app
+    with app.app_context():
+        db.engine.dispose()
+
+
+@pytest.fixture
+def app(shared_app: Flask) -> Iterator[Flask]:
+    """The application, on an empty database."""
+    yield shared_app
+    empty(shared_app)
+
+
+def empty(app: Flask) -> None:
+    """Forget everything that a test has left: rows, counts, denials."""
+    with app.app_context():
+        with db.engine.begin() as connection:
+            for table in reversed(db.metadata.sorted_tables):
+                if table.name not in KEPT_TABLES:
+                    connection.execute(table.delete())
+        db.session.remove()
+    state = app.extensions["devforge-limits"]
+    state["shared"].storage.reset()
+    state["local"].storage.reset()
+    if url := app.config["REDIS_URL"]:
+        with redis.Redis.from_url(url) as client:
+            client.flushdb()
+
+
+@pytest.fixture
+def on_postgresql(app: Flask) -> bool:
+    return str(app.config["DATABASE_URL"]).startswith("postgresql")
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def api(app: Flask) -> Api:
+    """Users, licences and calls in a line each: see tests/factories."""
+    return Api(app)
+
+
+@pytest.fixture
+def context(app: Flask) -> Iterator[None]:
+    """An application context, for tests of services."""
+    with app.app_context():
+        yield
+
+
+@pytest.fixture
+def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]:
+    """The statements that a block sends to the database, transaction control left out."""
+
+    @contextmanager
+    def counting() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+            if not statement.lstrip().upper().startswith(("BEGIN", "COMMIT", "PRAGMA", "SAVEPOINT", "RELEASE")):
+                seen.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+    return counting

@@ -1,0 +1,151 @@
+"""What tests begin with: people, plans, licences, and calls in the name of somebody."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from devforge_api.auth.service import sessions
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.passwords import hash_password
+from devforge_api.core.worker import drain
+from devforge_api.licenses.service import catalogue, lifecycle
+from devforge_api.licenses.service.keys import open_key
+from devforge_api.users import service as users
+from devforge_api.users.models import Role, UserStatus
+
+PASSWORD = "correct horse battery"
+V1 = "/api/v1"
+_numbers = itertools.count(1)
+
+
+@lru_cache(maxsize=1)
+def _hashed() -> str:
+    return hash_password(PASSWORD)
+
+
+@dataclass(frozen=True)
+class Person:
+    """A user with an open session."""
+
+    id: UUID
+    email: str
+    access_token: str
+    refresh_token: str
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.access_token}"}
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A licence and its key."""
+
+    id: UUID
+    key: str
+    policy_id: UUID
+    product_id: UUID
+
+
+class Api:
+    """The application as tests use it: factories that go through the services, and calls."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.client: FlaskClient = app.test_client()
+
+    # --- making --------------------------------------------------------------------------------
+    def person(self, *, role: str = "user", email: str | None = None, verified: bool = True) -> Person:
+        """A signed-in user whose password is PASSWORD."""
+        email = email or f"person{next(_numbers)}@example.com"
+        with self.app.app_context(), unit_of_work():
+            user = users.create_user(
+                email, password_hash=_hashed(), role=Role(role), email_verified=verified
+            )
+            tokens = sessions.open_session(user, device_name="Test device")
+            return Person(user.id, email, tokens.access_token, tokens.refresh_token)
+
+    def admin(self) -> Person:
+        return self.person(role="admin")
+
+    def ban(self, user_id: UUID) -> None:
+        with self.app.app_context(), unit_of_work():
+            users.update_user(users.get_user(user_id, for_update=True), {"status": UserStatus.DISABLED})
+
+    def product(self, code: str | None = None) -> UUID:
+        code = code or f"product-{next(_numbers)}"
+        with self.app.app_context(), unit_of_work():
+            row = catalogue.create(catalogue.PRODUCT, {"name": code.title(), "code": code})
+            found: UUID = row.id
+            return found
+
+    def entitlement(self, code: str) -> UUID:
+        with self.app.app_context(), unit_of_work():
+            row = catalogue.create(catalogue.ENTITLEMENT, {"name": code.title(), "code": code})
+            found: UUID = row.id
+            return found
+
+    def policy(self, product_id: UUID | None = None, **values: Any) -> UUID:
+        """A policy; ``max_machines=3``, floating, not strict, perpetual unless said otherwise."""
+        product_id = product_id or self.product()
+        given = {"name": "pro", "max_machines": 3, "floating": True, "entitlements": [], **values}
+        with self.app.app_context(), unit_of_work():
+            row = catalogue.create(catalogue.POLICY, {"product_id": product_id, **given})
+            found: UUID = row.id
+            return found
+
+    def license(self, policy_id: UUID | None = None, *, owner: Person | None = None, **values: Any) -> Issued:
+        """A licence; further values go to ``lifecycle.issue``; policy values by ``policy={…}``."""
+        policy_id = policy_id or self.policy(**values.pop("policy", {}))
+        with self.app.app_context(), unit_of_work():
+            row = lifecycle.issue(
+                policy_id=policy_id, user_id=owner.id if owner else None, now=utc_now(), **values
+            )
+            return Issued(row.id, open_key(row.encrypted_key), row.policy_id, row.product_id)
+
+    def deliver(self) -> int:
+        """Run every due event's subscribers, as the worker thread would."""
+        with self.app.app_context():
+            return drain()
+
+    # --- calling -------------------------------------------------------------------------------
+    def call(
+        self, method: str, path: str, json: Any = None, *, by: Person | None = None, **kwargs: Any
+    ) -> TestResponse:
+        """A request below /api/v1, perhaps in somebody's name; each has a client of its own."""
+        headers = {**(by.headers if by else {}), **kwargs.pop("headers", {})}
+        if json is not None:
+            kwargs["json"] = json
+        return self.app.test_client().open(V1 + path, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.call("GET", path, **kwargs)
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self.call("POST", path, {} if json is None else json, **kwargs)
+
+    def put(self, path: str, json: Any, **kwargs: Any) -> TestResponse:
+        return self.call("PUT", path, json, **kwargs)
+
+    def patch(self, path: str, json: Any, **kwargs: Any) -> TestResponse:
+        return self.call("PATCH", path, json, **kwargs)
+
+    def delete(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.call("DELETE", path, **kwargs)
+
+
+def code_of(response: TestResponse) -> str:
+    """The error code of a refusal in the envelope."""
+    body = response.get_json()
+    assert body["success"] is False
+    code: str = body["error"]["code"]
+    return code

