@@ -182,6 +182,11 @@ def _begin_sqlite(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def reading_engine() -> Engine:
+    """For reads beside an open unit of work: begins nothing, and so waits for no writer."""
+    return _autocommit(db.engine)
+
+
 @contextmanager
 def unit_of_work() -> Iterator[None]:
     """One transaction: commits at the end, rolls back on any exception.

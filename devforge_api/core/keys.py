@@ -20,7 +20,7 @@ from sqlalchemy import Engine, Text, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import Model, checked_enum, db, uuid7
+from devforge_api.core.db import Model, checked_enum, db, reading_engine, uuid7
 from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.errors import Unavailable
 
@@ -99,7 +99,7 @@ class Keyring:
         statement = statement.where(SigningKey.purpose == self.purpose).order_by(SigningKey.created_at)
         pairs: dict[str, KeyPair] = {}
         signing = None
-        with db.engine.connect() as connection:  # not the session: its rows stay out of the caller's work
+        with reading_engine().connect() as connection:
             for kid, pem, retired_at in connection.execute(statement):
                 pairs[kid] = self._pairs.get(kid) or _open(kid, pem)
                 signing = signing if retired_at else pairs[kid]
