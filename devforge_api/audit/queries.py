@@ -22,6 +22,6 @@ EVENTS = Listing(
 )
 
 
-def events() -> Select[tuple[AuditEvent]]:
+def events() -> Select[AuditEvent]:
     """The whole trail."""
     return select(AuditEvent)

@@ -18,6 +18,6 @@ class AuditEvents(MethodView):
 
     @requires("audit:read")
     @blp.listing(queries.EVENTS, AuditEventSchema)
-    def get(self) -> Select[tuple[AuditEvent]]:
+    def get(self) -> Select[AuditEvent]:
         """List audit events"""
         return queries.events()

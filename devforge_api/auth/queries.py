@@ -34,14 +34,14 @@ ACTIVITY = Listing(
 )
 
 
-def live_sessions(user_id: UUID) -> Select[tuple[Session]]:
+def live_sessions(user_id: UUID) -> Select[Session]:
     """The user's sessions that still admit."""
     return select(Session).where(
         Session.user_id == user_id, Session.revoked_at.is_(None), Session.expires_at > utc_now()
     )
 
 
-def activity(user_id: UUID) -> Select[tuple[AuditEvent]]:
+def activity(user_id: UUID) -> Select[AuditEvent]:
     """The user's own sign-ins, sign-outs and password changes."""
     return select(AuditEvent).where(AuditEvent.target_id == user_id, AuditEvent.action.in_(SIGN_IN_ACTIONS))
 

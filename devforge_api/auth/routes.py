@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flask import Response, current_app
 from flask.views import MethodView
 from sqlalchemy import Select
 
-from devforge_api.audit.models import AuditEvent
 from devforge_api.auth import queries
 from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials, SessionNotFound
 from devforge_api.auth.models import RevokeReason, Session
@@ -22,6 +21,7 @@ from devforge_api.auth.schemas import (
     RegisterSchema,
     SessionSchema,
     TokensSchema,
+    UserSchema,
 )
 from devforge_api.auth.service import sessions, sign_in
 from devforge_api.auth.service.sessions import Tokens
@@ -43,8 +43,10 @@ from devforge_api.core.responses import carries_secret, success
 from devforge_api.core.security import public, requires
 from devforge_api.users import service as users
 from devforge_api.users.errors import EmailTaken
-from devforge_api.users.schemas import UserSchema
 from devforge_api.users.service import User
+
+if TYPE_CHECKING:
+    from devforge_api.audit.models import AuditEvent
 
 blp = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Signing in and out.")
 
@@ -192,7 +194,7 @@ class Sessions(MethodView):
 
     @requires("sessions:read")
     @blp.listing(queries.SESSIONS, SessionSchema)
-    def get(self) -> Select[tuple[Session]]:
+    def get(self) -> Select[Session]:
         """List one's own sessions"""
         return queries.live_sessions(principal().user_id)
 
@@ -217,6 +219,6 @@ class Activity(MethodView):
 
     @requires("sessions:read")
     @blp.listing(queries.ACTIVITY, ActivitySchema)
-    def get(self) -> Select[tuple[AuditEvent]]:
+    def get(self) -> Select[AuditEvent]:
         """List what happened to one's own account"""
         return queries.activity(principal().user_id)

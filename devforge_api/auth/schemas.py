@@ -1,11 +1,13 @@
 """How signing in looks on the wire."""
 
+from typing import Any
+
 from devforge_api.core import fields
 from devforge_api.core.context import principal
 from devforge_api.core.schemas import BaseSchema, ResourceSchema
-from devforge_api.users.schemas import UserSchema
+from devforge_api.users.schemas import UserSchema as UserSchema
 
-PASSWORD = {"metadata": {"example": "correct horse battery", "format": "password"}}
+PASSWORD: Any = {"metadata": {"example": "correct horse battery", "format": "password"}}
 
 
 class RegisterSchema(BaseSchema):

@@ -63,11 +63,12 @@ def _verifying_key(header: dict[str, Any], _claims: dict[str, Any]) -> Ed25519Pu
 
 def make_access_token(*, user_id: UUID, session_id: UUID, token_version: int, role: str) -> str:
     """A token for the Authorization header."""
-    return create_access_token(
+    token: str = create_access_token(
         identity=str(user_id),
         additional_claims={"sid": str(session_id), "ver": token_version, "role": role},
         additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
     )
+    return token
 
 
 def make_refresh_token(
@@ -75,7 +76,7 @@ def make_refresh_token(
 ) -> str:
     """The one refresh token that these values stand for: byte-identical when made again."""
     issued = int(issued_at.timestamp())
-    return create_refresh_token(
+    token: str = create_refresh_token(
         identity=str(user_id),
         expires_delta=False,
         additional_claims={
@@ -87,6 +88,7 @@ def make_refresh_token(
         },
         additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
     )
+    return token
 
 
 def read_access_token(token: str) -> AccessClaims:

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import click
+from marshmallow import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -45,5 +46,7 @@ def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
                 return function(*args, **kwargs)
         except DomainError as error:
             raise click.ClickException(f"{error.message} ({error.code})") from error
+        except ValidationError as error:
+            raise click.ClickException(f"{error.normalized_messages()}") from error
 
     return run

@@ -169,7 +169,7 @@ def init_app(app: Flask) -> None:
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     # None: the driver begins nothing by itself; `_begin_sqlite` does.
-    connection.isolation_level = None  # type: ignore[attr-defined]
+    connection.isolation_level = None
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -119,7 +119,7 @@ class Listing:
                     declared[full] = f.Text(max=4000, metadata={"description": "Comma-separated values."})
                 else:
                     declared[full] = _filter_field(kind)
-        return BaseSchema.from_dict(declared, name=name)  # type: ignore[arg-type]
+        return BaseSchema.from_dict(declared, name=name)
 
     def run(self, statement: Select[Any], query: Mapping[str, Any]) -> Page:
         """One page of the rows that the statement selects.
@@ -184,10 +184,10 @@ class Listing:
                 raise ValidationFailed.of(parameter, str(error.messages[0])) from error
         if suffix == "contains":
             return column.icontains(value, autoescape=True)
-        if suffix:
-            condition: ColumnElement[bool] = getattr(column, _ORDERED[suffix])(value)
-            return condition
-        return column == value
+        condition: ColumnElement[bool] = (
+            getattr(column, _ORDERED[suffix])(value) if suffix else column == value
+        )
+        return condition
 
     def _write_cursor(self, row: Any, sort: str, keys: list[tuple[Column, bool]]) -> str:
         values = [getattr(row, column.key) for column, _ in keys]

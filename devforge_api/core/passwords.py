@@ -55,9 +55,10 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     """
     with _Slot():
         try:
-            return _hasher.verify(password_hash or _dummy_hash(), password) and password_hash is not None
+            _hasher.verify(password_hash or _dummy_hash(), password)
         except (VerificationError, InvalidHashError):
             return False
+    return password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:

@@ -102,10 +102,11 @@ def check(session_id: str, user_id: str, version: int) -> bool | None:
     if state is None or (not state.trusted and not _regain_trust(state)):
         return None
     try:
-        marker, session_denied, least = state.client.mget(MARKER, session_key(session_id), user_key(user_id))
+        found: Any = state.client.mget(MARKER, session_key(session_id), user_key(user_id))
     except RedisError:
         _distrust(state)
         return None
+    marker, session_denied, least = found
     if marker is None:
         state.trusted = False
         return None

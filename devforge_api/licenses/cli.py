@@ -14,7 +14,6 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.models import Policy, Product
 from devforge_api.licenses.service import lifecycle
-from devforge_api.licenses.service.keys import open_key
 
 licenses_cli = AppGroup("licenses", help="Licences.")
 
@@ -40,7 +39,7 @@ def issue(
         )
     row = {
         "id": license_.id,
-        "key": open_key(license_.encrypted_key),
+        "key": license_.key,
         "tier": license_.policy.name,
         "owner": license_.user_id or (f"waits for {email}" if email else None),
         "expires_at": license_.expires_at,

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
+from devforge_api.core.encryption import decrypt
 
 
 class LicenseStatus(StrEnum):
@@ -93,6 +94,14 @@ class Policy(Timestamps, Model):
     version: Mapped[int] = mapped_column(default=1)
 
     product: Mapped[Product] = relationship(lazy="raise", viewonly=True)
+    # Joined by commas, which codes cannot hold: spares lists a query of their own.
+    entitlement_codes: Mapped[str | None] = column_property(
+        select(func.aggregate_strings(Entitlement.code, ","))
+        .join(PolicyEntitlement, PolicyEntitlement.entitlement_id == Entitlement.id)
+        .where(PolicyEntitlement.policy_id == id)
+        .correlate_except(Entitlement, PolicyEntitlement)
+        .scalar_subquery()
+    )
 
     __mapper_args__ = {"version_id_col": version}
 
@@ -100,16 +109,6 @@ class Policy(Timestamps, Model):
     def entitlements(self) -> list[str]:
         """The codes of what it includes, sorted."""
         return split_codes(self.entitlement_codes)
-
-
-# Codes hold no comma; one string a row spares lists a query of their own.
-Policy.entitlement_codes = column_property(  # type: ignore[attr-defined]
-    select(func.aggregate_strings(Entitlement.code, ","))
-    .join(PolicyEntitlement, PolicyEntitlement.entitlement_id == Entitlement.id)
-    .where(PolicyEntitlement.policy_id == Policy.id)
-    .correlate_except(Entitlement, PolicyEntitlement)
-    .scalar_subquery()
-)
 
 
 def split_codes(joined: str | None) -> list[str]:
@@ -149,6 +148,11 @@ class License(Timestamps, Model):
     version: Mapped[int] = mapped_column(default=1)
 
     policy: Mapped[Policy] = relationship(lazy="raise", viewonly=True)
+
+    @property
+    def key(self) -> str:
+        """The key in full, decrypted: for the eyes of its owner."""
+        return decrypt(self.encrypted_key)
 
     __mapper_args__ = {"version_id_col": version}
 

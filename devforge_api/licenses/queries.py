@@ -70,13 +70,13 @@ MACHINES = Listing(
 )
 
 
-def licenses(*, owner_id: UUID | None) -> Select[tuple[License]]:
+def licenses(*, owner_id: UUID | None) -> Select[License]:
     """Everybody's licences, or one owner's."""
     statement = select(License)
     return statement if owner_id is None else statement.where(License.user_id == owner_id)
 
 
-def machines(license_id: UUID) -> Select[tuple[Machine]]:
+def machines(license_id: UUID) -> Select[Machine]:
     """The machines of a licence."""
     return select(Machine).where(Machine.license_id == license_id)
 
@@ -158,5 +158,6 @@ def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
     row = db.session.execute(statement).first()
     if row is None:
         return None
-    *plain, codes, count = row
-    return Facts(*plain, split_codes(codes), count)
+    plain: list[Any] = list(row)
+    plain[-2] = split_codes(plain[-2])
+    return Facts(*plain)

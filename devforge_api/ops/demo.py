@@ -17,7 +17,6 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.passwords import hash_password
 from devforge_api.licenses.service import catalogue, lifecycle
-from devforge_api.licenses.service.keys import open_key
 from devforge_api.users import service as users
 from devforge_api.users.service import Role
 
@@ -93,7 +92,7 @@ def _seed_licenses() -> dict[str, str]:
     for plan in PLANS:
         policy = catalogue.create(catalogue.POLICY, {"product_id": product.id, **plan})
         license_ = lifecycle.issue(policy_id=policy.id, email=CUSTOMER, now=utc_now())
-        keys[plan["name"]] = open_key(license_.encrypted_key)
+        keys[plan["name"]] = license_.key
     return keys
 
 

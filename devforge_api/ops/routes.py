@@ -98,7 +98,7 @@ class DocsAssets(MethodView):
         return send_from_directory(folder, name, max_age=3600)
 
 
-@blp.after_app_request
+@blp.after_app_request  # type: ignore[untyped-decorator]
 def set_docs_policy(response: Response) -> Response:
     """Let the documentation page load its own scripts and nothing else."""
     if request.path == "/docs":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
@@ -11,6 +13,7 @@ from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.passwords import check_new_password, hash_password
 from devforge_api.users import service
 from devforge_api.users.models import Role, User, UserStatus
+from devforge_api.users.schemas import UserCreateSchema
 
 users_cli = AppGroup("users", help="Accounts.")
 role_choice = click.Choice([role.value for role in Role])
@@ -34,7 +37,7 @@ def create(email: str, role: str, name: str | None, password_stdin: bool, unveri
     """Make a user and print the id. Without a password the user cannot sign in by one."""
     password_hash = None
     if password_stdin:
-        password = click.get_text_stream("stdin").read().rstrip("\r\n")
+        password = sys.stdin.read().rstrip("\r\n")
         check_new_password(password, email=email)
         password_hash = hash_password(password)
     with unit_of_work():
@@ -49,8 +52,6 @@ def create(email: str, role: str, name: str | None, password_stdin: bool, unveri
 
 
 def _checked_email(email: str) -> str:
-    from devforge_api.users.schemas import UserCreateSchema  # noqa: PLC0415
-
     loaded: dict[str, str] = UserCreateSchema(only=("email",)).load({"email": email})
     return loaded["email"]
 

@@ -25,7 +25,7 @@ USERS = Listing(
 )
 
 
-def users() -> Select[tuple[User]]:
+def users() -> Select[User]:
     """Every user."""
     return select(User)
 

@@ -104,7 +104,7 @@ class Users(MethodView):
 
     @requires("users:read")
     @blp.listing(queries.USERS, UserSchema)
-    def get(self) -> Select[tuple[User]]:
+    def get(self) -> Select[User]:
         """List users"""
         return queries.users()
 

@@ -8,7 +8,7 @@ from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, EditableSchema
 from devforge_api.users.models import Role, UserStatus
 
-NAME = {"metadata": {"example": "Ada Lovelace"}}
+NAME: Any = {"metadata": {"example": "Ada Lovelace"}}
 
 
 class ProfileSchema(BaseSchema):

@@ -18,7 +18,6 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.passwords import hash_password
 from devforge_api.core.worker import drain
 from devforge_api.licenses.service import catalogue, lifecycle
-from devforge_api.licenses.service.keys import open_key
 from devforge_api.users import service as users
 from devforge_api.users.models import Role, UserStatus
 
@@ -110,7 +109,7 @@ class Api:
             row = lifecycle.issue(
                 policy_id=policy_id, user_id=owner.id if owner else None, now=utc_now(), **values
             )
-            return Issued(row.id, open_key(row.encrypted_key), row.policy_id, row.product_id)
+            return Issued(row.id, row.key, row.policy_id, row.product_id)
 
     def deliver(self) -> int:
         """Run every due event's subscribers, as the worker thread would."""

@@ -55,7 +55,7 @@ class Licenses(MethodView):
 
     @requires("licenses:read")
     @blp.listing(queries.LICENSES, LicenseSchema)
-    def get(self) -> Select[tuple[License]]:
+    def get(self) -> Select[License]:
         """List licences"""
         carries_secret()
         return queries.licenses(owner_id=_visible_owner())
@@ -177,7 +177,7 @@ class Machines(MethodView):
 
     @requires("licenses:read")
     @blp.listing(queries.MACHINES, MachineSchema)
-    def get(self, license_id: UUID) -> Select[tuple[Machine]]:
+    def get(self, license_id: UUID) -> Select[Machine]:
         """List a licence's machines"""
         queries.get_license(license_id, owner_id=_visible_owner())
         return queries.machines(license_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from devforge_api.core.encryption import decrypt, encrypt, fingerprint
+from devforge_api.core.encryption import encrypt, fingerprint
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LENGTH = 26
@@ -25,13 +25,3 @@ def hash_key(key: str) -> str:
 def seal_key(key: str) -> str:
     """The key, encrypted for its row."""
     return encrypt(key)
-
-
-def open_key(sealed: str) -> str:
-    """The key in full, for its owner."""
-    return decrypt(sealed)
-
-
-def mask_key(key: str) -> str:
-    """Enough to tell two keys apart."""
-    return f"DF-…-{key[-6:]}"
