@@ -5,7 +5,7 @@ from typing import Any
 from devforge_api.core import fields
 from devforge_api.core.context import principal
 from devforge_api.core.schemas import BaseSchema, ResourceSchema
-from devforge_api.users.schemas import UserSchema as UserSchema
+from devforge_api.users.schemas import UserSchema as UserSchema  # noqa: PLC0414 - what /auth/me shows
 
 PASSWORD: Any = {"metadata": {"example": "correct horse battery", "format": "password"}}
 

@@ -47,6 +47,6 @@ def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
         except DomainError as error:
             raise click.ClickException(f"{error.message} ({error.code})") from error
         except ValidationError as error:
-            raise click.ClickException(f"{error.normalized_messages()}") from error
+            raise click.ClickException(str(error.messages)) from error
 
     return run

@@ -98,7 +98,7 @@ class Policy(Timestamps, Model):
     entitlement_codes: Mapped[str | None] = column_property(
         select(func.aggregate_strings(Entitlement.code, ","))
         .join(PolicyEntitlement, PolicyEntitlement.entitlement_id == Entitlement.id)
-        .where(PolicyEntitlement.policy_id == id)
+        .where(PolicyEntitlement.policy_id == id)  # noqa: A003 - the column above
         .correlate_except(Entitlement, PolicyEntitlement)
         .scalar_subquery()
     )
