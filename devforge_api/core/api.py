@@ -22,12 +22,23 @@ from webargs.flaskparser import FlaskParser
 
 from devforge_api.core import fields
 from devforge_api.core import json as strict_json
-from devforge_api.core.errors import DomainError
+from devforge_api.core.errors import (
+    DomainError,
+    IdempotencyInFlight,
+    IdempotencyKeyReused,
+    PreconditionFailed,
+)
 from devforge_api.core.examples import example_of
 from devforge_api.core.listing import Listing
 from devforge_api.core.responses import shaped, success
 from devforge_api.core.schemas import BaseSchema, ErrorSchema, PaginationSchema
 
+IF_MATCH = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": {"type": "string"},
+    "description": "The ETag that was read; 412 if the resource has changed since.",
+}
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 DESCRIPTION = "Accounts, licences and more for Electron developer tools. Errors: `docs/errors.md`."
 
@@ -193,6 +204,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         refusals.setdefault(422, []).append("VALIDATION_ERROR")
         for header in doc_info.get("headers", []):
             doc.setdefault("parameters", []).append(header)
+            refusals.setdefault(409, []).append(IdempotencyInFlight.code)
+            refusals[422].append(IdempotencyKeyReused.code)
+        if PreconditionFailed in doc_info.get("raises", []):
+            doc.setdefault("parameters", []).append(IF_MATCH)
         responses = {
             str(getattr(key, "value", key)): value for key, value in doc.get("responses", {}).items()
         }

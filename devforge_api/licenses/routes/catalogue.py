@@ -28,8 +28,8 @@ def _publish(kind: Kind, path: str, schema: type[Schema], listing: Listing) -> N
     made: tuple[type[DomainError], ...] = (CodeTaken,) if kind is not catalogue.POLICY else ()
     edited = (kind.missing, PreconditionFailed, EditConflict, *made)
 
-    def locked(row_id: UUID) -> Any:
-        row = catalogue.get(kind, row_id, for_update=True)
+    def locked(resource_id: UUID) -> Any:
+        row = catalogue.get(kind, resource_id, for_update=True)
         check_precondition(row, schema())
         return row
 
@@ -51,31 +51,31 @@ def _publish(kind: Kind, path: str, schema: type[Schema], listing: Listing) -> N
         @requires("products:read")
         @blp.response(200, schema)
         @blp.raises(kind.missing)
-        def get(self, row_id: UUID) -> Any:
-            return catalogue.get(kind, row_id)
+        def get(self, resource_id: UUID) -> Any:
+            return catalogue.get(kind, resource_id)
 
         @requires("products:write")
         @blp.arguments(schema)
         @blp.response(200, schema)
         @blp.raises(*edited)
         @unit_of_work()
-        def put(self, data: dict[str, Any], row_id: UUID) -> Any:
-            return catalogue.update(kind, locked(row_id), data)
+        def put(self, data: dict[str, Any], resource_id: UUID) -> Any:
+            return catalogue.update(kind, locked(resource_id), data)
 
         @requires("products:write")
         @blp.arguments(schema(partial=True))
         @blp.response(200, schema)
         @blp.raises(*edited)
         @unit_of_work()
-        def patch(self, data: dict[str, Any], row_id: UUID) -> Any:
-            return catalogue.update(kind, locked(row_id), data)
+        def patch(self, data: dict[str, Any], resource_id: UUID) -> Any:
+            return catalogue.update(kind, locked(resource_id), data)
 
         @requires("products:write")
         @blp.response(204)
         @blp.raises(kind.missing, InUse, PreconditionFailed)
         @unit_of_work()
-        def delete(self, row_id: UUID) -> None:
-            catalogue.remove(kind, locked(row_id))
+        def delete(self, resource_id: UUID) -> None:
+            catalogue.remove(kind, locked(resource_id))
 
     name, plural = kind.name, path.strip("/")
     Collection.__name__, Item.__name__ = plural.capitalize(), name.capitalize()
@@ -83,7 +83,7 @@ def _publish(kind: Kind, path: str, schema: type[Schema], listing: Listing) -> N
     Item.get.__doc__, Item.put.__doc__ = f"Show a {name}", f"Replace a {name}"
     Item.patch.__doc__, Item.delete.__doc__ = f"Change part of a {name}", f"Delete a {name}"
     blp.route(path)(Collection)
-    blp.route(f"{path}/<uuid:row_id>")(Item)
+    blp.route(f"{path}/<uuid:resource_id>")(Item)
 
 
 _publish(catalogue.PRODUCT, "/products", ProductSchema, queries.PRODUCTS)
