@@ -16,7 +16,7 @@ from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.auth import tokens
 from devforge_api.auth.routes import blp as auth_blueprint
 from devforge_api.auth.service import verification
-from devforge_api.core import outbox, revocation, security
+from devforge_api.core import outbox, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
@@ -41,7 +41,6 @@ def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
     tokens.init_app(app)
     security.install_verifier(app, verification.verify_access_token)
-    revocation.install_replay(app, verification.recent_denials)
     outbox.init_app(app, EVENTS)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

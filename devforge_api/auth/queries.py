@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import Select, select
@@ -71,14 +70,3 @@ def find_admitting(session_id: UUID, user_id: UUID) -> User | None:
             Session.expires_at > utc_now(),
         )
     )
-
-
-def denied_since(since: datetime) -> list[UUID]:
-    """Sessions that were revoked since a moment."""
-    return list(db.session.scalars(select(Session.id).where(Session.revoked_at >= since)))
-
-
-def versions_changed_since(since: datetime) -> list[tuple[UUID, int]]:
-    """Users edited since a moment, with their token versions."""
-    rows = db.session.execute(select(User.id, User.token_version).where(User.updated_at >= since))
-    return [(user_id, version) for user_id, version in rows]

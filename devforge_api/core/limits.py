@@ -21,6 +21,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
 from devforge_api.core.errors import RateLimited, Unavailable
+from devforge_api.core.redis_link import Breaker, connection_options
 
 
 class Limit(StrEnum):
@@ -51,7 +52,7 @@ def init_app(app: Flask) -> None:
     redis_url = app.config["REDIS_URL"]
     app.config["RATELIMIT_STORAGE_URI"] = redis_url or "memory://"
     if redis_url:
-        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"socket_timeout": 0.2, "socket_connect_timeout": 0.2}
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = connection_options()
         app.config["RATELIMIT_KEY_PREFIX"] = "devforge"
     limiter = Limiter(lambda: "each charge names its own key", strategy="sliding-window-counter")
     limiter.init_app(app)
@@ -60,6 +61,7 @@ def init_app(app: Flask) -> None:
     limiter.enabled = False
     app.extensions["devforge-limits"] = {
         "shared": shared,
+        "breaker": Breaker(),
         "local": SlidingWindowCounterRateLimiter(MemoryStorage()),
         "items": {limit: RateLimitItemPerMinute(app.config[limit]) for limit in Limit},
     }
@@ -91,12 +93,14 @@ def forgive(limit: Limit, key: str) -> None:
 def _strategy_call(limit: Limit, key: str) -> tuple[Budget, bool]:
     state = current_app.extensions["devforge-limits"]
     item = state["items"][limit]
-    try:
-        return _hit(state["shared"], item, limit, key)
-    except RedisError as error:
-        if limit in FAIL_CLOSED:
-            raise Unavailable(1) from error
-        return _hit(state["local"], item, limit, key)
+    if not state["breaker"].is_open():
+        try:
+            return _hit(state["shared"], item, limit, key)
+        except RedisError:
+            state["breaker"].trip()
+    if limit in FAIL_CLOSED:
+        raise Unavailable(1)
+    return _hit(state["local"], item, limit, key)
 
 
 def _hit(strategy: Any, item: Any, limit: Limit, key: str) -> tuple[Budget, bool]:

@@ -39,7 +39,10 @@ class OutboxRow(Model):
     """One event for one subscriber."""
 
     __tablename__ = "outbox"
-    __table_args__ = (Index("ix_outbox_due", "status", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_outbox_due", "status", "next_attempt_at"),
+        Index("ix_outbox_name_created_at", "name", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     name: Mapped[str]
@@ -185,6 +188,12 @@ def replay(row_ids: list[UUID] | None = None) -> int:
     values = {"status": OutboxStatus.PENDING, "attempts": 0, "next_attempt_at": utc_now()}
     result: Any = db.session.execute(statement.values(**values))
     return int(result.rowcount)
+
+
+def payloads_since(name: str, since: datetime) -> list[dict[str, Any]]:
+    """The payloads of an event's rows since a moment, delivered ones too."""
+    statement = select(OutboxRow.payload).where(OutboxRow.name == name, OutboxRow.created_at >= since)
+    return list(db.session.scalars(statement))
 
 
 def purge_delivered() -> int:

@@ -3,13 +3,13 @@
 The database is the truth; Redis, where configured, holds the last denials so that a token check
 costs one round trip. A denial is written to Redis *before* the commit (denying too much is the
 safe side) and repeated from the outbox after it. While Redis is away, or has come back without
-its memory, checks read the database (``check`` answers None).
+its memory, checks read the database (``check`` answers None), until the outbox's last denials
+have been written again. Redis must not evict keys: ``maxmemory-policy noeviction``.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +17,12 @@ import redis
 from flask import Flask, current_app
 from redis.exceptions import RedisError
 
-from devforge_api.core.outbox import emit, on
+from devforge_api.core.clock import utc_now
+from devforge_api.core.outbox import emit, on, payloads_since
+from devforge_api.core.redis_link import Breaker, connection_options
 
 TTL = 16 * 60  # seconds; longer than any access token lives
 MARKER = "devforge:denials:complete"
-RETRY_SECONDS = 1.0
 # A repeated denial may arrive late: it must not lower what a newer one has raised.
 RAISE_SCRIPT = """
 local held = redis.call('GET', KEYS[1])
@@ -35,11 +36,10 @@ EVENT = "auth.denied"
 
 class _State:
     def __init__(self, url: str) -> None:
-        self.client: redis.Redis = redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2)
+        self.client: redis.Redis = redis.Redis.from_url(url, **connection_options())
         self._raise = self.client.register_script(RAISE_SCRIPT)
         self.trusted = False  # whether this process knows that Redis holds every recent denial
-        self.retry_at = 0.0
-        self.replay: Callable[[], list[tuple[str, str]]] = list
+        self.breaker = Breaker()
 
     def write(self, key: str, value: str) -> None:
         """Store a denial, unless a stronger one is there."""
@@ -50,12 +50,6 @@ def init_app(app: Flask) -> None:
     """Connect to Redis where it is configured."""
     url = app.config["REDIS_URL"]
     app.extensions["devforge-revocation"] = _State(url) if url else None
-
-
-def install_replay(app: Flask, replay: Callable[[], list[tuple[str, str]]]) -> None:
-    """Tell how to read the last denials from the database, as ``(key, value)`` pairs."""
-    if state := app.extensions["devforge-revocation"]:
-        state.replay = replay
 
 
 def session_key(session_id: UUID | str) -> str:
@@ -79,13 +73,11 @@ def deny_user(user_id: UUID, *, below_version: int) -> None:
 
 
 def _deny(key: str, value: str) -> None:
-    state = _state()
-    if state is None:
-        return
-    try:
-        state.write(key, value)
-    except RedisError:
-        _distrust(state)
+    if state := _state():
+        try:
+            state.write(key, value)
+        except RedisError:
+            _distrust(state)
     emit(EVENT, key=key, value=value)
 
 
@@ -114,11 +106,12 @@ def check(session_id: str, user_id: str, version: int) -> bool | None:
 
 
 def _regain_trust(state: _State) -> bool:
-    if time.monotonic() < state.retry_at:
+    """Write every denial that may still matter, then say that Redis is complete."""
+    if state.breaker.is_open():
         return False
     try:
-        for key, value in state.replay():
-            state.write(key, value)
+        for denial in payloads_since(EVENT, utc_now() - timedelta(seconds=TTL)):
+            state.write(denial["key"], denial["value"])
         state.client.set(MARKER, "1")
     except RedisError:
         _distrust(state)
@@ -129,7 +122,7 @@ def _regain_trust(state: _State) -> bool:
 
 def _distrust(state: _State) -> None:
     state.trusted = False
-    state.retry_at = time.monotonic() + RETRY_SECONDS
+    state.breaker.trip()
 
 
 def _state() -> _State | None:

@@ -106,6 +106,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index("ix_outbox_due", ["status", "next_attempt_at"], unique=False)
+        batch_op.create_index("ix_outbox_name_created_at", ["name", "created_at"], unique=False)
 
     op.create_table(
         "products",
@@ -429,6 +430,7 @@ def downgrade() -> None:
 
     op.drop_table("products")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
+        batch_op.drop_index("ix_outbox_name_created_at")
         batch_op.drop_index("ix_outbox_due")
 
     op.drop_table("outbox")

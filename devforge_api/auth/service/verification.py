@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from devforge_api.auth import queries
 from devforge_api.auth.scopes import ROLE_SCOPES
 from devforge_api.auth.tokens import AccessClaims, read_access_token
 from devforge_api.core import revocation
-from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Principal, occasion
 from devforge_api.core.errors import TokenInvalid, TokenRevoked
 from devforge_api.users.service import Role
@@ -39,11 +36,3 @@ def _admitted_by_database(claims: AccessClaims) -> bool:
     # Held until the request ends: reading one's own account then costs no second query.
     occasion().read = user
     return user is not None and user.is_active and user.token_version <= claims.token_version
-
-
-def recent_denials() -> list[tuple[str, str]]:
-    """What Redis must know after it has been away: ended sessions, raised token versions."""
-    since = utc_now() - timedelta(seconds=revocation.TTL)
-    sessions = [(revocation.session_key(id_), "1") for id_ in queries.denied_since(since)]
-    versions = queries.versions_changed_since(since)
-    return sessions + [(revocation.user_key(id_), str(version)) for id_, version in versions]
