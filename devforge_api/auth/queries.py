@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, bindparam, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.errors import SessionNotFound
@@ -58,15 +58,20 @@ def get_session(session_id: UUID, *, user_id: UUID) -> Session:
     return session
 
 
+# Runs on every request without Redis: built once.
+_ADMITTING = (
+    select(User)
+    .join(Session, Session.user_id == User.id)
+    .where(
+        Session.id == bindparam("session_id"),
+        User.id == bindparam("user_id"),
+        Session.revoked_at.is_(None),
+        Session.expires_at > bindparam("now"),
+    )
+)
+
+
 def find_admitting(session_id: UUID, user_id: UUID) -> User | None:
     """The user of a session that still admits, by one query."""
-    return db.session.scalar(
-        select(User)
-        .join(Session, Session.user_id == User.id)
-        .where(
-            Session.id == session_id,
-            User.id == user_id,
-            Session.revoked_at.is_(None),
-            Session.expires_at > utc_now(),
-        )
-    )
+    values = {"session_id": session_id, "user_id": user_id, "now": utc_now()}
+    return db.session.scalar(_ADMITTING, values)

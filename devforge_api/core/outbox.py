@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -66,6 +67,23 @@ class EventType:
     keys: frozenset[str]
 
 
+class Executor(Protocol):
+    """Whoever delivers rows: a thread of this process, or a queue's workers.
+
+    It may lose what it is told: due rows are found again by polling the table.
+    """
+
+    def submit(self, row_id: UUID) -> None:
+        """A row has been committed and is due."""
+
+
+class Unattended:
+    """No executor in this process, as in the CLI: rows wait for one that polls."""
+
+    def submit(self, row_id: UUID) -> None:
+        """Leave the row to others."""
+
+
 Handler = Callable[[dict[str, Any]], None]
 _subscribers: dict[str, dict[str, Handler]] = {}
 
@@ -87,7 +105,12 @@ def init_app(app: Flask, catalogue: dict[str, EventType]) -> None:
     if unknown:
         raise RuntimeError(f"subscribed to events that the catalogue lacks: {sorted(unknown)}")
     app.extensions["devforge-events"] = catalogue
-    app.extensions.setdefault("devforge-wake", lambda: None)
+    app.extensions["devforge-executor"] = Unattended()
+
+
+def install_executor(app: Flask, executor: Executor) -> None:
+    """Tell who delivers the rows that this process commits."""
+    app.extensions["devforge-executor"] = executor
 
 
 def emit(name: str, **payload: Any) -> None:
@@ -101,13 +124,13 @@ def emit(name: str, **payload: Any) -> None:
     known = current_app.extensions["devforge-events"].get(name)
     if known is None or set(payload) != known.keys:
         raise ValueError(f"event {name} with {sorted(payload)} does not match the catalogue")
-    subscribers = _subscribers.get(name, {})
-    for subscriber in subscribers:
-        db.session.add(
-            OutboxRow(name=name, subscriber=subscriber, payload=payload, request_id=occasion().request_id)
+    executor: Executor = current_app.extensions["devforge-executor"]
+    for subscriber in _subscribers.get(name, {}):
+        row = OutboxRow(
+            id=uuid7(), name=name, subscriber=subscriber, payload=payload, request_id=occasion().request_id
         )
-    if subscribers:
-        after_commit(current_app.extensions["devforge-wake"])
+        db.session.add(row)
+        after_commit(partial(executor.submit, row.id))
 
 
 def claim(limit: int = 20) -> list[UUID]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from uuid import UUID
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,8 +37,12 @@ class WorkerThread:
                 ensure_signing_keys()
         except SQLAlchemyError:
             self.app.logger.exception("no signing key yet: the database is not ready")
-        self.app.extensions["devforge-wake"] = self._wake.set
+        outbox.install_executor(self.app, self)
         self._thread.start()
+
+    def submit(self, row_id: UUID) -> None:
+        """Wake up; a row is due."""
+        self._wake.set()
 
     def stop(self) -> None:
         """Finish the row in hand, then end."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, func, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
 from sqlalchemy.orm import joinedload
 
 from devforge_api.core.db import db
@@ -131,20 +131,19 @@ _CODES = (
     .correlate(License)
     .scalar_subquery()
 )
+_MATCHING = (
+    select(func.count())
+    .select_from(Machine)
+    .where(
+        Machine.license_id == License.id, Machine.fingerprint.in_(bindparam("fingerprints", expanding=True))
+    )
+    .correlate(License)
+    .scalar_subquery()
+)
 
 
-def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
-    """The facts of the licence with this key, by one statement; None for an unknown key."""
-    matching: Any = literal(0)
-    if fingerprints:
-        matching = (
-            select(func.count())
-            .select_from(Machine)
-            .where(Machine.license_id == License.id, Machine.fingerprint.in_(fingerprints))
-            .correlate(License)
-            .scalar_subquery()
-        )
-    statement = (
+def _facts(matching: ColumnElement[int]) -> Select[Any]:
+    return (
         select(
             License.id, License.status, License.expires_at, License.machine_count, License.metadata_,
             License.user_id, Policy.id, Policy.name, Policy.max_machines, Policy.floating, Policy.strict,
@@ -153,9 +152,21 @@ def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
         .join(Policy, Policy.id == License.policy_id)
         .join(Product, Product.id == License.product_id)
         .outerjoin(User, User.id == License.user_id)
-        .where(License.key_hash == key_hash)
+        .where(License.key_hash == bindparam("key_hash"))
     )  # fmt: skip
-    row = db.session.execute(statement).first()
+
+
+# The hot statements: built once.
+_FACTS, _FACTS_AND_MACHINES = _facts(literal(0)), _facts(_MATCHING)
+
+
+def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
+    """The facts of the licence with this key, by one statement; None for an unknown key."""
+    if fingerprints:
+        values = {"key_hash": key_hash, "fingerprints": list(fingerprints)}
+        row = db.session.execute(_FACTS_AND_MACHINES, values).first()
+    else:
+        row = db.session.execute(_FACTS, {"key_hash": key_hash}).first()
     if row is None:
         return None
     plain: list[Any] = list(row)
