@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from config.secrets import development_secrets, weakness
+from config.secrets import development_secrets, make_folder, weakness
 from config.settings import ENVIRONMENTS, PREFIX, SETTINGS, TEST_ONLY, Setting, SettingsError
 
 __all__ = ["SettingsError", "load"]
@@ -45,8 +45,14 @@ def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
     known |= {PREFIX + name for name in TEST_ONLY}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, sorted(known), n=1)
-            hint = f"; did you mean {near[0]}?" if near else "; `flask settings` lists the known ones."
+            # Without the prefix, which would make any two names look alike.
+            plain = [other.removeprefix(PREFIX) for other in sorted(known)]
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), plain, n=1)
+            hint = (
+                f"; did you mean {PREFIX}{near[0]}?"
+                if near
+                else "; docs/configuration.md lists the known ones."
+            )
             raise SettingsError(f"{name} is not a setting{hint}")
 
 
@@ -60,9 +66,11 @@ def _given(setting: Setting, environ: Mapping[str, str]) -> str | None:
     if text:
         raise SettingsError(f"Set either {setting.variable} or {setting.variable}_FILE, not both.")
     try:
-        return Path(path).read_text().strip() or None
+        return Path(path).read_text(encoding="utf-8").strip() or None
     except OSError as error:
         raise SettingsError(f"{setting.variable}_FILE cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise SettingsError(f"{setting.variable}_FILE names a file that is not text.") from error
 
 
 def _read(setting: Setting, text: str) -> Any:
@@ -76,6 +84,7 @@ def _settle(values: dict[str, Any]) -> None:
     """Fill in what depends on other values, and refuse combinations that are not safe."""
     data_dir = Path(values["DATA_DIR"])
     values["DATA_DIR"] = data_dir = data_dir if data_dir.is_absolute() else ROOT / data_dir
+    make_folder(data_dir)
     strict = values["REQUIRE_STRONG_SECRETS"]
     if strict:
         _require_strong_secrets(values)

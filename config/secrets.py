@@ -12,6 +12,20 @@ from config.settings import SettingsError
 MINIMUM_LENGTH = 32
 
 
+NAMES = ("SECRET_KEY", "MASTER_KEY")
+
+
+def make_folder(data_dir: Path) -> None:
+    """Make the data folder on first use.
+
+    :raises SettingsError: it cannot be made.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unusable(data_dir, error) from error
+
+
 def development_secrets(data_dir: Path) -> dict[str, str]:
     """The secrets of this data folder, made on first use and readable by their owner alone.
 
@@ -22,9 +36,8 @@ def development_secrets(data_dir: Path) -> dict[str, str]:
     """
     path = data_dir / "secrets.json"
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            made = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "MASTER_KEY")}
+            made = {name: secrets.token_urlsafe(32) for name in NAMES}
             draft = data_dir / f".secrets-{secrets.token_hex(8)}"
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
@@ -35,14 +48,21 @@ def development_secrets(data_dir: Path) -> dict[str, str]:
                 pass  # another process was first; its secrets count
             finally:
                 draft.unlink()
-        found: dict[str, str] = json.loads(path.read_text())
+        found = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise SettingsError(
-            f"The data folder {data_dir} cannot be used ({error.strerror}); set DEVFORGE_DATA_DIR."
-        ) from error
-    except ValueError as error:
-        raise SettingsError(f"{path} is damaged; restore it from a backup.") from error
+        raise _unusable(data_dir, error) from error
+    except ValueError:
+        found = None
+    # Never made anew: whatever is encrypted in the database would be lost with the old ones.
+    if not isinstance(found, dict) or not all(isinstance(found.get(name), str) for name in NAMES):
+        raise SettingsError(f"{path} is damaged; restore it from a backup.")
     return found
+
+
+def _unusable(data_dir: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"The data folder {data_dir} cannot be used ({error.strerror}); set DEVFORGE_DATA_DIR."
+    )
 
 
 def weakness(value: str) -> str | None:

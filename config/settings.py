@@ -66,7 +66,10 @@ def _secrets(value: str) -> tuple[str, ...]:
 
 
 def _origin(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
     bare = f"{parts.scheme}://{parts.netloc}"
     if parts.scheme not in {"http", "https", "vscode-file", "app"} or not parts.netloc or bare != value:
         raise ValueError(f"{value!r} is not an origin such as https://app.example.com")
@@ -80,7 +83,10 @@ def _origins(value: str) -> tuple[str, ...]:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
+    try:
+        parts = urlsplit(value)
+    except ValueError:  # such as half an IPv6 address
+        parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
         raise ValueError("must be an address such as https://api.example.com")
     return value.rstrip("/")

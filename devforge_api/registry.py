@@ -24,6 +24,7 @@ from devforge_api.licenses.routes import blp as licenses_blueprint
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
+from devforge_api.ops.routes import docs as docs_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
 
@@ -44,5 +45,6 @@ def register(app: Flask, api: Api) -> None:
     outbox.init_app(app, EVENTS)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    app.register_blueprint(docs_blueprint)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Index, event
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, checked_enum, uuid7
@@ -54,3 +54,10 @@ class AuditEvent(Model):
 @event.listens_for(AuditEvent, "before_delete")
 def _refuse_change(*_: object) -> None:
     raise RuntimeError("audit events are appended, never changed")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_bulk_change(state: ORMExecuteState) -> None:
+    changes = state.is_update or state.is_delete
+    if changes and state.bind_mapper is not None and state.bind_mapper.class_ is AuditEvent:
+        _refuse_change()

@@ -8,6 +8,18 @@ class InvalidCredentials(DomainError):
 
     status, code = 401, "INVALID_CREDENTIALS"
 
+    def headers(self) -> dict[str, str]:
+        """Every 401 names a way to authenticate (RFC 9110 section 15.5.2)."""
+        return {"WWW-Authenticate": 'Bearer realm="dev-forge"'}
+
+
+class ProofOutdated(InvalidCredentials):
+    """Address or password is wrong.
+
+    Inside: the password's hash was replaced after it was proven, by a change or by another
+    sign-in that renewed it. Proving again tells which.
+    """
+
 
 class AccountDisabled(DomainError):
     """This account is disabled; ask support."""

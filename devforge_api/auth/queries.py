@@ -16,7 +16,8 @@ from devforge_api.users.models import User
 
 SIGN_IN_ACTIONS = (
     "auth.signed_in", "auth.sign_in_failed", "auth.signed_out", "auth.session_revoked",
-    "auth.all_sessions_revoked", "auth.password_changed", "auth.reuse_detected", "user.created",
+    "auth.all_sessions_revoked", "auth.password_changed", "auth.password_change_failed",
+    "auth.reuse_detected", "user.created",
 )  # fmt: skip
 
 SESSIONS = Listing(

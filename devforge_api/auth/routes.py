@@ -10,7 +10,13 @@ from flask.views import MethodView
 from sqlalchemy import Select
 
 from devforge_api.auth import queries
-from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials, SessionNotFound
+from devforge_api.auth.errors import (
+    AccountDisabled,
+    EmailNotVerified,
+    InvalidCredentials,
+    ProofOutdated,
+    SessionNotFound,
+)
 from devforge_api.auth.models import RevokeReason, Session
 from devforge_api.auth.schemas import (
     ActivitySchema,
@@ -25,6 +31,7 @@ from devforge_api.auth.schemas import (
 )
 from devforge_api.auth.service import sessions, sign_in
 from devforge_api.auth.service.sessions import Tokens
+from devforge_api.auth.service.sign_in import Proof
 from devforge_api.auth.tokens import read_access_token, read_refresh_token
 from devforge_api.core.api import Blueprint
 from devforge_api.core.context import principal
@@ -87,17 +94,26 @@ class Login(MethodView):
     @blp.raises(InvalidCredentials, AccountDisabled, EmailNotVerified, RateLimited, Unavailable)
     def post(self, data: dict[str, Any]) -> Tokens:
         """Sign in"""
-        try:
-            proof = sign_in.prove_password(data["email"], data["password"])
-        except InvalidCredentials:
-            with unit_of_work():
-                sign_in.note_failed_sign_in(data["email"])
-            raise
         carries_secret()
+        try:
+            return self._sign_in(**data)
+        except ProofOutdated:
+            return self._sign_in(**data)
+
+    def _sign_in(self, email: str, password: str, device_name: str | None) -> Tokens:
+        proof = _proven(email, password, "auth.sign_in_failed")
         with unit_of_work():
-            return sign_in.sign_in(
-                proof, device_name=data["device_name"], must_be_verified=_verification_required()
-            )
+            return sign_in.sign_in(proof, device_name=device_name, must_be_verified=_verification_required())
+
+
+def _proven(email: str, password: str, failure: str) -> Proof:
+    """Prove a password, or note the failure as this action before refusing."""
+    try:
+        return sign_in.prove_password(email, password)
+    except InvalidCredentials:
+        with unit_of_work():
+            sign_in.note_wrong_password(email, failure)
+        raise
 
 
 @blp.route("/refresh")
@@ -127,14 +143,14 @@ class Logout(MethodView):
     @public()
     @blp.arguments(LogoutSchema)
     @blp.response(204)
-    def post(self, data: dict[str, str]) -> None:
+    def post(self, data: dict[str, str | None]) -> None:
         """Sign out, by access token or by refresh token"""
         for session_id in _named_sessions(data):
             with unit_of_work():
                 sessions.logout(session_id)
 
 
-def _named_sessions(data: dict[str, str]) -> set[UUID]:
+def _named_sessions(data: dict[str, str | None]) -> set[UUID]:
     """The sessions that the request can prove to hold; a token that proves nothing is ignored."""
     found = set()
     try:
@@ -142,7 +158,7 @@ def _named_sessions(data: dict[str, str]) -> set[UUID]:
     except TokenRefused:
         pass
     try:
-        found.add(read_refresh_token(data.get("refresh_token", "")).session_id)
+        found.add(read_refresh_token(data.get("refresh_token") or "").session_id)
     except TokenRefused:
         pass
     return found
@@ -171,7 +187,7 @@ class PasswordChange(MethodView):
     def post(self, data: dict[str, str]) -> None:
         """Change one's own password; other sessions end"""
         user = users.get_user(principal().user_id)
-        proof = sign_in.prove_password(user.email, data["current_password"])
+        proof = _proven(user.email, data["current_password"], "auth.password_change_failed")
         new_hash = sign_in.prepare_password(data["new_password"], email=user.email, field="new_password")
         with unit_of_work():
             sign_in.change_password(proof, new_hash, session_id=principal().session_id)

@@ -40,17 +40,19 @@ class RefreshSchema(BaseSchema):
 
 
 class LogoutSchema(BaseSchema):
-    """For a client whose access token has expired."""
+    """For a client whose access token has expired. Signing out succeeds whatever the token is."""
 
-    refresh_token = fields.Text(max=4096, metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"})
+    refresh_token = fields.Text(
+        min=0, max=65_536, allow_none=True, metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"}
+    )
 
 
 class TokensSchema(BaseSchema):
     """What a client keeps after signing in."""
 
-    access_token = fields.Text(metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"})
-    refresh_token = fields.Text(metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"})
-    token_type = fields.Text(metadata={"example": "Bearer"})
+    access_token = fields.String(metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"})
+    refresh_token = fields.String(metadata={"example": "eyJhbGciOiJFZERTQSJ9.e30.c2ln"})
+    token_type = fields.String(metadata={"example": "Bearer"})
     expires_in = fields.Int(metadata={"description": "Seconds, of the access token.", "example": 900})
     user = fields.Nested(UserSchema)
 

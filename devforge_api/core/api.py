@@ -96,6 +96,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         schema = schema() if isinstance(schema, type) else schema
         if location == "json":
             kwargs.setdefault("example", example_of(schema, loading=True))
+            needed = not schema.partial and any(field.required for field in schema.load_fields.values())
+            kwargs.setdefault("required", needed)
         decorate: Decorator = super().arguments(schema, location=location, **kwargs)
         return decorate
 
@@ -112,7 +114,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         :param location: for 201: the address of what was created.
         """
         shape = schema() if isinstance(schema, type) else schema
-        if shape is not None:
+        if isinstance(shape, Schema):
             kwargs.setdefault("example", {"success": True, "data": example_of(shape)})
         if location:
             kwargs.setdefault("headers", {"Location": {"schema": {"type": "string"}}})
@@ -141,8 +143,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         document: Decorator = super().alt_response(status_code, *args, **kwargs)
         return document
 
-    def listing(self, listing: Listing, schema: type[Schema]) -> Decorator:
-        """Run the select that the view returns, one page of it."""
+    def listing(
+        self, listing: Listing, schema: type[Schema], *, when_empty: Callable[..., object] | None = None
+    ) -> Decorator:
+        """Run the select that the view returns, one page of it.
+
+        :param when_empty: called with the view's arguments where the page holds nothing: refuses
+            what is not there at all, and costs full pages no query.
+        """
         item = schema()
         items = schema(many=True)
         example = {
@@ -157,6 +165,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             @wraps(view)
             def paged(self_: Any, query: dict[str, Any], **view_args: Any) -> Response:
                 page = listing.run(view(self_, **view_args), query)
+                if when_empty and not page.items:
+                    when_empty(**view_args)
                 return shaped(page.items, items, pagination=page.pagination)
 
             return load(document(paged))
@@ -179,8 +189,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         return decorator
 
     @staticmethod
-    def _make_doc_response_schema(schema: Schema | None) -> Any:
-        return None if schema is None else _envelope_of(type(schema), many=schema.many)
+    def _make_doc_response_schema(schema: Any) -> Any:
+        return _envelope_of(type(schema), many=schema.many) if isinstance(schema, Schema) else schema
 
     def _prepare_house_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
         """What every operation shares: refusals, and the scope."""

@@ -39,6 +39,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    @property
+    def python_type(self) -> type[datetime]:
+        """What lists filter and write cursors by; a decorator's own answer is ``object``."""
+        return datetime
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive values: they would mean another moment on another machine."""
         if value is None:
@@ -158,7 +163,12 @@ def init_app(app: Flask) -> None:
             "pool_use_lifo": True,
         }
     app.config["SQLALCHEMY_DATABASE_URI"] = url
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": app.config["DATABASE_POOL_SIZE"], **options}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": app.config["DATABASE_POOL_SIZE"],
+        # A failed statement is logged, its values are not: hashes and keys are among them.
+        "hide_parameters": True,
+        **options,
+    }
     db.init_app(app)
     migrate.init_app(app, db, directory=str(app.config["MIGRATIONS_DIR"]), compare_type=True)
     with app.app_context():

@@ -30,5 +30,5 @@ def _example(field: fields.Field[Any], *, loading: bool) -> Any:
         return [example] if field.many and not nested.many else example
     if isinstance(field, fields.List):
         inner = _example(field.inner, loading=loading)
-        return [] if inner is missing else [inner]
+        return missing if inner is missing else [inner]
     return missing

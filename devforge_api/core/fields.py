@@ -9,13 +9,25 @@ from typing import Any
 
 import orjson
 from marshmallow import ValidationError, fields, validate
-from marshmallow.fields import UUID, Boolean, Constant, Dict, Enum, Function, List, Method, Nested, Raw
+from marshmallow.fields import (
+    UUID,
+    Boolean,
+    Constant,
+    Dict,
+    Enum,
+    Function,
+    List,
+    Method,
+    Nested,
+    Raw,
+    String,
+)
 
 from devforge_api.core.clock import rfc3339
 
 __all__ = [
     "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Function", "Int", "JsonObject",
-    "List", "Method", "Nested", "Raw", "Text", "Timestamp", "Url",
+    "List", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly

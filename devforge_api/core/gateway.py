@@ -92,7 +92,8 @@ def init_app(app: Flask) -> None:
         CORS(
             app,
             resources={r"/api/.*": {}},
-            origins=list(origins),
+            # Escaped: the extension takes a string with brackets, as of IPv6, for a pattern.
+            origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
             allow_headers=CORS_REQUEST_HEADERS,
             expose_headers=CORS_ANSWER_HEADERS,
             methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
@@ -172,6 +173,8 @@ def _close(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     if request.path.startswith("/api/"):
         response.headers.setdefault("Cache-Control", "no-store")
+        if current_app.config["CORS_ORIGINS"]:
+            response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
     response.headers["X-Request-ID"] = occasion().request_id
     budget: Budget | None = g.get("rate_budget")
     if budget is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any, NoReturn
 
 import orjson
 from flask import Request
 from flask.json.provider import JSONProvider
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from devforge_api.core.errors import DomainError, MalformedRequest
 
@@ -46,7 +48,11 @@ def parse(body: bytes) -> Any:
         with NUL or lone surrogates.
     """
     try:
-        value = json.loads(body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+        value = json.loads(
+            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite
+        )
+        if _SUSPECT.search(body):
+            _refuse_unstorable(value)
     except UnicodeDecodeError as error:
         raise MalformedRequest("The body is not UTF-8.") from error
     except RecursionError as error:
@@ -55,8 +61,6 @@ def parse(body: bytes) -> Any:
         if isinstance(error, json.JSONDecodeError):
             raise MalformedRequest(f"The body is not JSON: {error.msg} at character {error.pos}.") from error
         raise MalformedRequest("The body holds a number that is too long.") from error
-    if _SUSPECT.search(body):
-        _refuse_unstorable(value)
     return value
 
 
@@ -65,8 +69,12 @@ def read_body(request: Request) -> Any:
 
     :raises UnsupportedMediaType: a body that does not say that it is JSON.
     :raises MalformedRequest: see `parse`.
+    :raises RequestEntityTooLarge: more than ``MAX_CONTENT_LENGTH``.
     """
     body = request.get_data(cache=True)
+    # A body in chunks is cut off at the limit: is there more of it?
+    if request.content_length is None and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
     if not body and not request.content_type:
         return {}
     if request.mimetype != "application/json":
@@ -83,6 +91,14 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> NoReturn:
     raise MalformedRequest(f"{constant} is not JSON.")
+
+
+def _finite(text: str) -> float:
+    """Not ``1e400``: infinity could be neither stored nor answered as JSON."""
+    number = float(text)
+    if math.isinf(number):
+        raise MalformedRequest("The body holds a number that is too large.")
+    return number
 
 
 def _refuse_unstorable(value: Any) -> None:

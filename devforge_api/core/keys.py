@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from flask import Flask, current_app
-from sqlalchemy import Engine, Text, insert, select
+from sqlalchemy import Engine, Text, func, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
@@ -25,6 +25,9 @@ from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.errors import Unavailable
 
 UNKNOWN_KID_PAUSE = 5.0  # seconds between database look-ups for kids that nobody has seen
+
+
+MAKING_LOCK = 0x0DE7F064  # of PostgreSQL's advisory locks; any number, the same for all
 
 
 class KeyPurpose(StrEnum):
@@ -81,7 +84,7 @@ class Keyring:
         with self._lock:
             self._load()
             if self._signing is None:
-                _make(db.engine, self.purpose)
+                _make_first(db.engine, self.purpose)
                 self._load()
 
     def verifying(self, kid: str) -> KeyPair | None:
@@ -112,11 +115,16 @@ def _open(kid: str, encrypted_pem: str) -> KeyPair:
     return KeyPair(kid, private, private.public_key())
 
 
-def _make(engine: Engine, purpose: KeyPurpose) -> None:
+def _make_first(engine: Engine, purpose: KeyPurpose) -> None:
+    """Make a key unless another process has just made one; they queue for the transaction."""
     pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     row = {"kid": uuid7().hex, "purpose": purpose, "private_key": encrypt(pem.decode())}
-    with engine.begin() as connection:
-        connection.execute(insert(SigningKey).values(created_at=utc_now(), **row))
+    usable = select(SigningKey.kid).where(SigningKey.purpose == purpose, SigningKey.retired_at.is_(None))
+    with engine.begin() as connection:  # on SQLite this waits for other writers by itself
+        if connection.dialect.name == "postgresql":
+            connection.execute(select(func.pg_advisory_xact_lock(MAKING_LOCK)))
+        if connection.execute(usable).first() is None:
+            connection.execute(insert(SigningKey).values(created_at=utc_now(), **row))
 
 
 def init_app(app: Flask) -> None:

@@ -17,13 +17,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from flask import current_app
+from flask import current_app, request
 from marshmallow import Schema, ValidationError, fields, validate
 from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 
 from devforge_api.core import fields as f
 from devforge_api.core.clock import rfc3339
+from devforge_api.core.context import occasion
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.core.schemas import BaseSchema
@@ -138,8 +139,9 @@ class Listing:
                 statement = statement.where(self._condition(parameter, value))
         counted = statement.with_only_columns(self.key, maintain_column_froms=True).order_by(None)
         count = select(func.count()).select_from(counted.limit(REACH + 1).subquery())
+        whose = _whose(query["sort"])
         if cursor := query.get("cursor"):
-            statement = statement.where(_after(keys, self._read_cursor(cursor, query["sort"], keys)))
+            statement = statement.where(_after(keys, _read_cursor(cursor, whose, keys)))
         else:
             statement = statement.offset((page - 1) * limit)
         ordered = statement.options(*self.load).order_by(*(_order(column, down) for column, down in keys))
@@ -158,7 +160,7 @@ class Listing:
         if total > REACH:
             pagination["total_capped"] = True
         if more:
-            pagination["next_cursor"] = self._write_cursor(rows[-1], query["sort"], keys)
+            pagination["next_cursor"] = _write_cursor(rows[-1], whose, keys)
         return Page(rows, pagination)
 
     def _sort_keys(self, text: str) -> list[tuple[Column, bool]]:
@@ -189,24 +191,30 @@ class Listing:
         )
         return condition
 
-    def _write_cursor(self, row: Any, sort: str, keys: list[tuple[Column, bool]]) -> str:
-        values = [getattr(row, column.key) for column, _ in keys]
-        body = json.dumps([sort, *map(_plain, values)], separators=(",", ":")).encode()
-        return base64.urlsafe_b64encode(_mac(body, current_app.config["SECRET_KEYS"][0]) + body).decode()
 
-    def _read_cursor(self, cursor: str, sort: str, keys: list[tuple[Column, bool]]) -> list[Any]:
-        refusal = ValidationFailed.of("cursor", "This cursor is not one of this list and sort.", "BAD_CURSOR")
-        try:
-            raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        except ValueError:
-            raise refusal from None
-        mac, body = raw[:16], raw[16:]
-        if not any(hmac.compare_digest(mac, _mac(body, key)) for key in current_app.config["SECRET_KEYS"]):
-            raise refusal
-        for_sort, *values = json.loads(body)
-        if for_sort != sort or len(values) != len(keys):
-            raise refusal
-        return [_typed(value, column) for value, (column, _) in zip(values, keys, strict=True)]
+def _whose(sort: str) -> bytes:
+    """What a cursor is bound to: the caller, the list and its sort."""
+    caller = occasion().principal
+    return json.dumps([str(caller and caller.user_id), request.path, sort]).encode()
+
+
+def _write_cursor(row: Any, whose: bytes, keys: list[tuple[Column, bool]]) -> str:
+    body = json.dumps(
+        [_plain(getattr(row, column.key)) for column, _ in keys], separators=(",", ":")
+    ).encode()
+    return base64.urlsafe_b64encode(_mac(whose, body, current_app.config["SECRET_KEYS"][0]) + body).decode()
+
+
+def _read_cursor(cursor: str, whose: bytes, keys: list[tuple[Column, bool]]) -> list[Any]:
+    refusal = ValidationFailed.of("cursor", "This cursor is not one of this list and sort.", "BAD_CURSOR")
+    try:
+        raw = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
+    except ValueError:
+        raise refusal from None
+    mac, body = raw[:16], raw[16:]
+    if not any(hmac.compare_digest(mac, _mac(whose, body, key)) for key in current_app.config["SECRET_KEYS"]):
+        raise refusal
+    return [_typed(value, column) for value, (column, _) in zip(json.loads(body), keys, strict=True)]
 
 
 def _nullable(column: Column) -> bool:
@@ -227,7 +235,12 @@ def _after(keys: list[tuple[Column, bool]], values: list[Any]) -> ColumnElement[
     for (column, down), value in zip(keys, values, strict=True):
         alternatives.append(and_(*equal, _beyond(column, down, value)))
         equal.append(column.is_(None) if value is None else column == value)
-    return or_(*alternatives)
+    after = or_(*alternatives)
+    (column, down), value = keys[0], values[0]
+    if value is None or (_nullable(column) and not down):
+        return after
+    # Says nothing new, but an index can begin here instead of passing by all rows before.
+    return and_(column <= value if down else column >= value, after)
 
 
 def _beyond(column: Column, down: bool, value: Any) -> ColumnElement[bool]:
@@ -237,8 +250,9 @@ def _beyond(column: Column, down: bool, value: Any) -> ColumnElement[bool]:
     return or_(beyond, column.is_(None)) if _nullable(column) and not down else beyond
 
 
-def _mac(body: bytes, key: str) -> bytes:
-    return hmac.digest(key.encode(), b"cursor" + body, hashlib.sha256)[:16]
+def _mac(whose: bytes, body: bytes, key: str) -> bytes:
+    # JSON holds no NUL: the two parts cannot be shifted against each other.
+    return hmac.digest(key.encode(), b"cursor\0" + whose + b"\0" + body, hashlib.sha256)[:16]
 
 
 def _plain(value: Any) -> Any:

@@ -154,6 +154,24 @@ def claim(limit: int = 20) -> list[UUID]:
         return sorted(db.session.scalars(take))
 
 
+def claim_one(row_id: UUID) -> bool:
+    """Take one row for this worker, if it is due; False where another one has it."""
+    now = utc_now()
+    take = (
+        update(OutboxRow)
+        .where(
+            OutboxRow.id == row_id,
+            OutboxRow.status == OutboxStatus.PENDING,
+            OutboxRow.next_attempt_at <= now,
+        )
+        .values(attempts=OutboxRow.attempts + 1, next_attempt_at=now + current_app.config["OUTBOX_LEASE"])
+        .execution_options(synchronize_session=False)
+    )
+    with unit_of_work():
+        result: Any = db.session.execute(take)
+        return bool(result.rowcount)
+
+
 def deliver(row_id: UUID) -> bool:
     """Run a claimed row's subscriber; on failure put it off, or aside after too many attempts.
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import secrets
 import threading
+import unicodedata
 from functools import lru_cache
 from pathlib import Path
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
-from flask import current_app
+from flask import current_app, has_app_context
 
+from devforge_api.core.db import in_unit_of_work
 from devforge_api.core.errors import Unavailable, ValidationFailed
 
 MINIMUM_LENGTH, MAXIMUM_LENGTH = 8, 128
@@ -24,9 +28,14 @@ _queue = threading.BoundedSemaphore(QUEUE_LENGTH)
 
 
 class _Slot:
-    """A place at the hasher, or a 503 when the queue is full or slow."""
+    """A place at the hasher, or a 503 when the queue is full or slow.
+
+    :raises RuntimeError: in an open transaction, which would hold its locks for as long.
+    """
 
     def __enter__(self) -> None:
+        if has_app_context() and in_unit_of_work():
+            raise RuntimeError("passwords are hashed before the unit of work, not inside it")
         if not _queue.acquire(blocking=False):
             raise Unavailable(2)
         try:
@@ -55,7 +64,7 @@ def verify_password(password: str, password_hash: str | None) -> bool:
     """
     with _Slot():
         try:
-            _hasher.verify(password_hash or _dummy_hash(), password)
+            _hasher.verify(password_hash or _NOBODYS_HASH, password)
         except (VerificationError, InvalidHashError):
             return False
     return password_hash is not None
@@ -66,16 +75,32 @@ def needs_rehash(password_hash: str) -> bool:
     return _hasher.check_needs_rehash(password_hash)
 
 
-@lru_cache(maxsize=1)
-def _dummy_hash() -> str:
-    return _hasher.hash("nobody has this password")
+def _nobodys_hash() -> str:
+    """A well-formed hash of no known password: checking it costs what a real one costs.
+
+    Put together, not computed: hashing on first use would make that one sign-in twice as slow.
+    """
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
+        for size in (_hasher.salt_len, _hasher.hash_len)
+    )
+    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
+    return f"$argon2id$v=19${cost}${salt}${digest}"
+
+
+_NOBODYS_HASH = _nobodys_hash()
+
+
+def _comparable(text: str) -> str:
+    """What guessing does not tell apart: case, and how a letter's accents are encoded."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 @lru_cache(maxsize=4)
 def _common_passwords(extra_file: str | None) -> frozenset[str]:
     own = Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8")
     extra = Path(extra_file).read_text(encoding="utf-8") if extra_file else ""
-    return frozenset(line.strip().casefold() for line in (own + "\n" + extra).splitlines())
+    return frozenset(_comparable(line.strip()) for line in (own + "\n" + extra).splitlines())
 
 
 def check_new_password(password: str, *, email: str, field: str = "password") -> None:
@@ -87,10 +112,10 @@ def check_new_password(password: str, *, email: str, field: str = "password") ->
         raise ValidationFailed.of(
             field, f"Use {MINIMUM_LENGTH} to {MAXIMUM_LENGTH} characters.", "PASSWORD_LENGTH"
         )
-    folded = password.casefold()
+    folded = _comparable(password)
     if folded in _common_passwords(current_app.config["COMMON_PASSWORDS_FILE"]):
         raise ValidationFailed.of(field, "This password is among the most common ones.", "PASSWORD_COMMON")
-    local_part = email.partition("@")[0].casefold()
+    local_part = _comparable(email).partition("@")[0]
     words = (*CONTEXT_WORDS, local_part) if len(local_part) >= 4 else CONTEXT_WORDS
     if any(word in folded for word in words):
         raise ValidationFailed.of(

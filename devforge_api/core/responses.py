@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from typing import Any
 
 from flask import Response, g, request
@@ -75,12 +74,18 @@ def check_precondition(value: Any, schema: Schema | None = None) -> None:
 
 def _listed(tag: str | None, header: str) -> bool:
     given = request.headers.get(header, "").strip()
-    if given == "*":
-        return True
+    if not given or given == "*":
+        return bool(given)
     weak = header == "If-None-Match"
-    # Compression marks the tag with its algorithm: the same version, in other bytes.
-    wanted = re.compile(rf'{"(W/)?" if weak else ""}"{tag}(:[a-z]+)?"')
-    return any(wanted.fullmatch(item.strip()) for item in given.split(","))
+    return any(_version(item.strip(), weak=weak) == tag for item in given.split(","))
+
+
+def _version(item: str, *, weak: bool) -> str | None:
+    """The tag within the quotes, without the algorithm that compression has marked it with."""
+    opaque = item.removeprefix("W/") if weak else item
+    if len(opaque) < 2 or not opaque.startswith('"') or not opaque.endswith('"'):
+        return None
+    return opaque[1:-1].split(":")[0]
 
 
 def carries_secret() -> None:

@@ -49,22 +49,22 @@ class EditableSchema(ResourceSchema):
 class ErrorDetailSchema(BaseSchema):
     """One invalid field."""
 
-    field = fields.Text(required=True, metadata={"example": "email"})
-    code = fields.Text(required=True, metadata={"example": "INVALID"})
-    message = fields.Text(required=True, metadata={"example": "Not a valid email address."})
+    field = fields.String(required=True, metadata={"example": "email"})
+    code = fields.String(required=True, metadata={"example": "INVALID"})
+    message = fields.String(required=True, metadata={"example": "Not a valid email address."})
 
 
 class ErrorBodySchema(BaseSchema):
     """What went wrong."""
 
-    code = fields.Text(
+    code = fields.String(
         required=True, metadata={"description": "Stable, in capitals.", "example": "NOT_FOUND"}
     )
-    message = fields.Text(required=True, metadata={"example": "There is no such resource."})
-    field = fields.Text(metadata={"description": "The first invalid field.", "example": "email"})
+    message = fields.String(required=True, metadata={"example": "There is no such resource."})
+    field = fields.String(metadata={"description": "The first invalid field.", "example": "email"})
     details = fields.List(fields.Nested(ErrorDetailSchema), metadata={"description": "Every invalid field."})
     params = fields.Raw(metadata={"type": "object", "description": "The facts of a refusal."})
-    request_id = fields.Text(required=True, metadata={"example": "0199f0a07c1e7a548d3f6f1f3d1b2c4d"})
+    request_id = fields.String(required=True, metadata={"example": "0199f0a07c1e7a548d3f6f1f3d1b2c4d"})
 
 
 class ErrorSchema(BaseSchema):
@@ -82,4 +82,4 @@ class PaginationSchema(BaseSchema):
     total = fields.Int(required=True, metadata={"description": "Exact up to 10,000.", "example": 1})
     pages = fields.Int(required=True, metadata={"example": 1})
     total_capped = fields.Bool(metadata={"description": "There are more than 10,000."})
-    next_cursor = fields.Text(max=1000, metadata={"description": "Goes on after this page."})
+    next_cursor = fields.String(metadata={"description": "Goes on after this page."})

@@ -13,6 +13,7 @@ from devforge_api.core.cli import command_line, json_option, show_rows
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.models import Policy, Product
+from devforge_api.licenses.schemas import LicenseCreateSchema
 from devforge_api.licenses.service import lifecycle
 
 licenses_cli = AppGroup("licenses", help="Licences.")
@@ -33,7 +34,7 @@ def issue(
         license_ = lifecycle.issue(
             policy_id=_policy_id(policy_name),
             now=utc_now(),
-            email=email,
+            email=_checked_email(email),
             user_id=user_id,
             expires_at=expires.replace(tzinfo=UTC) if expires else None,
         )
@@ -45,6 +46,11 @@ def issue(
         "expires_at": license_.expires_at,
     }
     show_rows([row], as_json=as_json)
+
+
+def _checked_email(email: str | None) -> str | None:
+    loaded: dict[str, str | None] = LicenseCreateSchema(only=("email",)).load({"email": email})
+    return loaded["email"]
 
 
 def _policy_id(name: str) -> UUID:

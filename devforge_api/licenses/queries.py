@@ -76,9 +76,12 @@ def licenses(*, owner_id: UUID | None) -> Select[License]:
     return statement if owner_id is None else statement.where(License.user_id == owner_id)
 
 
-def machines(license_id: UUID) -> Select[Machine]:
-    """The machines of a licence."""
-    return select(Machine).where(Machine.license_id == license_id)
+def machines(license_id: UUID, *, owner_id: UUID | None = None) -> Select[Machine]:
+    """The machines of a licence, or nothing if it must be an owner's and is not."""
+    statement = select(Machine).where(Machine.license_id == license_id)
+    if owner_id is None:
+        return statement
+    return statement.join(License, License.id == Machine.license_id).where(License.user_id == owner_id)
 
 
 def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = False) -> License:

@@ -15,6 +15,7 @@ from flask.cli import AppGroup
 from devforge_api.core.cli import command_line
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import Conflict
 from devforge_api.core.passwords import hash_password
 from devforge_api.licenses.service import catalogue, lifecycle
 from devforge_api.users import service as users
@@ -60,28 +61,41 @@ def seed_command() -> None:
 
 
 def seed() -> None:
-    """Make the demo data once for each data folder."""
-    if _file().exists():
+    """Make the demo data, unless they are there already.
+
+    The database decides whether they are: the file of credentials is written before the commit,
+    so that it is right whenever the data are there, whatever is killed when.
+    """
+    if users.find_by_email(ADMIN) is not None:
         return
     people = [
-        {"email": email, "password": secrets.token_urlsafe(12), "role": role}
+        {"email": email, "password": secrets.token_urlsafe(12), "role": role.value}
         for email, role in ((ADMIN, Role.ADMIN), (CUSTOMER, Role.USER))
     ]
-    with unit_of_work():
-        if users.find_by_email(ADMIN) is not None:
-            return
-        for person in people:
-            users.create_user(
-                person["email"],
-                password_hash=hash_password(person["password"]),
-                name=person["email"].partition("@")[0].capitalize(),
-                role=Role(person["role"]),
-                email_verified=True,
-            )
-        keys = _seed_licenses()
-        descriptor = os.open(_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"people": people, "licenses": keys}, file, indent=2)
+    hashes = [hash_password(person["password"]) for person in people]
+    try:
+        with unit_of_work():
+            for person, password_hash in zip(people, hashes, strict=True):
+                users.create_user(
+                    person["email"],
+                    password_hash=password_hash,
+                    name=person["email"].partition("@")[0].capitalize(),
+                    role=Role(person["role"]),
+                    email_verified=True,
+                )
+            _write_file({"people": people, "licenses": _seed_licenses()})
+    except Conflict:
+        click.echo("Parts of the demo data are there already; nothing was added.")
+
+
+def _write_file(demo: dict[str, Any]) -> None:
+    path = _file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(f".{os.getpid()}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(demo, file, indent=2)
+    draft.replace(path)
 
 
 def _seed_licenses() -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 
+import flask
 import flask_swagger_ui
 from flask import Response, abort, current_app, request, send_from_directory
 from flask.views import MethodView
@@ -15,12 +16,14 @@ from devforge_api.core.api import Blueprint
 from devforge_api.core.metrics import exposition
 from devforge_api.core.responses import success
 from devforge_api.ops import service
+from devforge_api.ops.schemas import HealthSchema, ReadySchema
 
 blp = Blueprint("ops", __name__, description="Health.")
+docs = flask.Blueprint("docs", __name__)  # a page's files are no part of the API's documentation
 UI_FILES = Path(flask_swagger_ui.__file__).parent / "dist"
 OWN_FILES = Path(__file__).parent / "static"
 UI_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; font-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
@@ -29,6 +32,7 @@ UI_POLICY = (
 class Health(MethodView):
     """The process."""
 
+    @blp.response(200, HealthSchema)
     def get(self) -> Response:
         """Say that the process is alive; touches no other part"""
         return success({"status": "ok"})
@@ -38,6 +42,8 @@ class Health(MethodView):
 class Ready(MethodView):
     """The parts."""
 
+    @blp.response(200, ReadySchema)
+    @blp.alt_response(503, schema=ReadySchema, description="Some part is not ready.")
     def get(self) -> Response:
         """Say whether requests can be served: database, migrations, Redis, data folder, jobs"""
         results = service.run_checks(_checks())
@@ -77,6 +83,7 @@ def _with_context(check: Callable[[], str]) -> Callable[[], str]:
 class Metrics(MethodView):
     """Figures."""
 
+    @blp.response(200, {"type": "string"}, content_type="text/plain", example="devforge_up 1")
     def get(self) -> Response:
         """Show figures in Prometheus' text format"""
         token = current_app.config["METRICS_TOKEN"]
@@ -88,17 +95,14 @@ class Metrics(MethodView):
         return Response(exposition(), mimetype="text/plain", headers={"Cache-Control": "no-store"})
 
 
-@blp.route("/docs/assets/<path:name>")
-class DocsAssets(MethodView):
-    """Swagger UI."""
-
-    def get(self, name: str) -> Response:
-        """Serve a packaged file of Swagger UI, or our own start-up script"""
-        folder = OWN_FILES if (OWN_FILES / name).is_file() and "/" not in name else UI_FILES
-        return send_from_directory(folder, name, max_age=3600)
+@docs.route("/docs/assets/<path:name>")
+def docs_asset(name: str) -> Response:
+    """Serve a packaged file of Swagger UI, or our own start-up script."""
+    folder = OWN_FILES if (OWN_FILES / name).is_file() and "/" not in name else UI_FILES
+    return send_from_directory(folder, name, max_age=3600)
 
 
-@blp.after_app_request  # type: ignore[untyped-decorator]
+@docs.after_app_request
 def set_docs_policy(response: Response) -> Response:
     """Let the documentation page load its own scripts and nothing else."""
     if request.path == "/docs":

@@ -23,7 +23,7 @@ def _by_email(email: str) -> User:
     found = service.find_by_email(email)
     if found is None:
         raise click.ClickException(f"Nobody has the address {email}.")
-    return service.get_user(found.id, for_update=True)
+    return service.get_user_beside_admins(found.id)
 
 
 @users_cli.command("create")

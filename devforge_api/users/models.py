@@ -8,8 +8,9 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Dialect, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
 
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
 
@@ -30,6 +31,27 @@ class UserStatus(StrEnum):
     DISABLED = "disabled"
 
 
+def email_key(email: str) -> str:
+    """What addresses are compared by: NFC and case-folded."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email.strip()).casefold())
+
+
+class EmailKey(TypeDecorator[str]):
+    """A column that stores, and is compared with, addresses by their `email_key`."""
+
+    impl = String(800)  # folding may lengthen
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[str]:
+        """What lists filter by; a decorator's own answer is ``object``."""
+        return str
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        """Fold what is stored or looked for; folding twice changes nothing."""
+        return None if value is None else email_key(value)
+
+
 class User(Timestamps, Model):
     """One account."""
 
@@ -44,7 +66,7 @@ class User(Timestamps, Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     email: Mapped[str]
-    email_key: Mapped[str] = mapped_column(String(800), unique=True)  # folding may lengthen
+    email_key: Mapped[str] = mapped_column(EmailKey, unique=True)
     email_verified_at: Mapped[datetime | None]
     name: Mapped[str | None]
     avatar_url: Mapped[str | None] = mapped_column(Text)
@@ -67,8 +89,3 @@ class User(Timestamps, Model):
     def is_active(self) -> bool:
         """Whether the user may act."""
         return self.status is UserStatus.ACTIVE
-
-
-def email_key(email: str) -> str:
-    """What addresses are compared by: NFC and case-folded."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", email.strip()).casefold())

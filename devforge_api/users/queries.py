@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, and_, or_, select
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
 from devforge_api.users.errors import UserNotFound
-from devforge_api.users.models import User, email_key
+from devforge_api.users.models import Role, User, UserStatus
 
 USERS = Listing(
     "UserQuery",
     key=User.id,
     filters={
-        "email": User.email,
+        "email": User.email_key,
         "role": User.role,
         "status": User.status,
         "created_at": User.created_at,
@@ -42,6 +42,20 @@ def get_user(user_id: UUID, *, for_update: bool = False) -> User:
     return user
 
 
+def get_user_beside_admins(user_id: UUID) -> User:
+    """One user, locked until commit together with the active admins.
+
+    For what might take the last admin away. All are locked in the order of their ids, so that two
+    admins who remove each other wait in line, instead of each holding what the other needs.
+
+    :raises UserNotFound: unknown, or deleted meanwhile.
+    """
+    active_admin = and_(User.role == Role.ADMIN, User.status == UserStatus.ACTIVE)
+    together = select(User.id).where(or_(User.id == user_id, active_admin)).order_by(User.id)
+    db.session.scalars(together.with_for_update()).all()
+    return get_user(user_id, for_update=True)
+
+
 def find_by_email(email: str) -> User | None:
     """The user with this address, however it is written."""
-    return db.session.scalar(select(User).where(User.email_key == email_key(email)))
+    return db.session.scalar(select(User).where(User.email_key == email))

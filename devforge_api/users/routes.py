@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 from uuid import UUID
 
@@ -33,10 +35,28 @@ blp = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Acco
 SETTINGS_EXAMPLE = {"success": True, "data": {"theme": "dark", "telemetry": False}}
 
 
-def _locked(user_id: UUID) -> User:
-    user = service.get_user(user_id, for_update=True)
+def _current(user: User) -> User:
+    """A locked user, if that is the one that the client has seen."""
     check_precondition(user, UserSchema())
     return user
+
+
+def _own() -> User:
+    return _current(service.get_user(principal().user_id, for_update=True))
+
+
+def _password_hashed(view: Callable[..., Response]) -> Callable[..., Response]:
+    """Check and hash the body's password before the view's transaction begins."""
+
+    @wraps(view)
+    def prepared(self: Any, data: dict[str, Any], **kwargs: Any) -> Response:
+        password = data.pop("password")
+        if password is not None:
+            check_new_password(password, email=data["email"])
+        data["password_hash"] = None if password is None else hash_password(password)
+        return view(self, data, **kwargs)
+
+    return prepared
 
 
 @blp.route("/me")
@@ -56,7 +76,7 @@ class OwnAccount(MethodView):
     @unit_of_work()
     def put(self, data: dict[str, Any]) -> User:
         """Replace one's own profile"""
-        return service.update_user(_locked(principal().user_id), data)
+        return service.update_user(_own(), data)
 
     @requires("profile:write")
     @blp.arguments(ProfileSchema(partial=True))
@@ -65,7 +85,7 @@ class OwnAccount(MethodView):
     @unit_of_work()
     def patch(self, data: dict[str, Any]) -> User:
         """Change part of one's own profile"""
-        return service.update_user(_locked(principal().user_id), data)
+        return service.update_user(_own(), data)
 
     @requires("profile:write")
     @blp.response(204)
@@ -73,7 +93,7 @@ class OwnAccount(MethodView):
     @unit_of_work()
     def delete(self) -> None:
         """Delete one's own account"""
-        service.delete_user(_locked(principal().user_id))
+        service.delete_user(_current(service.get_user_beside_admins(principal().user_id)))
 
 
 @blp.route("/me/settings")
@@ -110,17 +130,13 @@ class Users(MethodView):
 
     @requires("users:write")
     @blp.arguments(UserCreateSchema)
+    @_password_hashed
     @idempotent
     @blp.response(201, UserSchema, location=lambda user: f"/api/v1/users/{user.id}")
     @blp.raises(EmailTaken)
     def post(self, data: dict[str, Any]) -> User:
         """Make a user"""
-        password = data.pop("password")
-        if password is not None:
-            check_new_password(password, email=data["email"])
-        return service.create_user(
-            **data, password_hash=None if password is None else hash_password(password)
-        )
+        return service.create_user(**data)
 
 
 @blp.route("/<uuid:user_id>")
@@ -141,7 +157,7 @@ class OneUser(MethodView):
     @unit_of_work()
     def put(self, data: dict[str, Any], user_id: UUID) -> User:
         """Replace what an admin may change of a user"""
-        return service.update_user(_locked(user_id), data)
+        return service.update_user(_current(service.get_user_beside_admins(user_id)), data)
 
     @requires("users:write")
     @blp.arguments(UserUpdateSchema(partial=True))
@@ -150,7 +166,7 @@ class OneUser(MethodView):
     @unit_of_work()
     def patch(self, data: dict[str, Any], user_id: UUID) -> User:
         """Change part of a user"""
-        return service.update_user(_locked(user_id), data)
+        return service.update_user(_current(service.get_user_beside_admins(user_id)), data)
 
     @requires("users:write")
     @blp.response(204)
@@ -158,4 +174,4 @@ class OneUser(MethodView):
     @unit_of_work()
     def delete(self, user_id: UUID) -> None:
         """Delete a user"""
-        service.delete_user(_locked(user_id))
+        service.delete_user(_current(service.get_user_beside_admins(user_id)))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import INCLUDE, validates_schema
+from marshmallow import INCLUDE, post_load
 
 from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, EditableSchema
@@ -64,6 +64,7 @@ class SettingsSchema(BaseSchema):
 
         unknown = INCLUDE
 
-    @validates_schema(pass_original=True)
-    def _bounded(self, _data: dict[str, Any], original: Any, **_: Any) -> None:
-        fields.JsonObject(max_bytes=64 * 1024).deserialize(original)
+    @post_load(pass_original=True)
+    def _bounded(self, _data: dict[str, Any], original: Any, **_: Any) -> dict[str, Any]:
+        loaded: dict[str, Any] = fields.JsonObject(max_bytes=64 * 1024, max_depth=32).deserialize(original)
+        return loaded  # in the order in which it came, which marshmallow does not keep

@@ -17,11 +17,12 @@ from devforge_api.core.db import db
 from devforge_api.core.outbox import emit
 from devforge_api.users.errors import EmailTaken, LastAdmin
 from devforge_api.users.models import Role, User, UserStatus, email_key
-from devforge_api.users.queries import find_by_email, get_user
+from devforge_api.users.queries import find_by_email, get_user, get_user_beside_admins
 
 __all__ = [
     "Role", "User", "UserStatus", "create_user", "delete_user", "email_key", "find_by_email", "get_user",
-    "invalidate_tokens", "set_password", "touch_login", "update_user", "verify_email",
+    "get_user_beside_admins", "invalidate_tokens", "set_password", "touch_login", "update_user",
+    "verify_email",
 ]  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def create_user(
     """
     user = User(
         email=email,
-        email_key=email_key(email),
+        email_key=email,
         name=name,
         role=role,
         password_hash=password_hash,
@@ -63,12 +64,15 @@ def verify_email(user: User) -> None:
     """The address is known to be the user's: what waited for it is theirs now."""
     if user.email_verified_at is None:
         user.email_verified_at = utc_now()
+        changes = {"email_verified": (False, True)}
+        audit.record("user.email_verified", target_type="user", target_id=user.id, changes=changes)
         emit("user.email_verified", user_id=str(user.id))
 
 
 def update_user(user: User, values: Mapping[str, Any]) -> User:
     """Change an account; a demotion or a ban acts on the next request.
 
+    :param user: by `get_user_beside_admins` where role or status may change.
     :param values: of ``name, avatar_url, settings, role, status, email_verified``.
     :raises LastAdmin: no active admin would be left.
     """
@@ -119,6 +123,7 @@ def touch_login(user_id: UUID, at: datetime) -> None:
 def delete_user(user: User) -> None:
     """Remove an account and what is the user's alone; its tokens die at once.
 
+    :param user: by `get_user_beside_admins`.
     :raises LastAdmin: it is the last active admin.
     """
     if user.role is Role.ADMIN and user.is_active:
@@ -132,7 +137,7 @@ def delete_user(user: User) -> None:
 
 
 def _keep_an_admin(leaving: User) -> None:
-    """Lock the active admins, in id order, and insist on another one."""
+    """Insist on another active admin; locked, so that none of them leaves meanwhile."""
     active = (
         select(User.id)
         .where(User.role == Role.ADMIN, User.status == UserStatus.ACTIVE)

@@ -66,9 +66,10 @@ class Api:
     def person(self, *, role: str = "user", email: str | None = None, verified: bool = True) -> Person:
         """A signed-in user whose password is PASSWORD."""
         email = email or f"person{next(_numbers)}@example.com"
+        password_hash = _hashed()
         with self.app.app_context(), unit_of_work():
             user = users.create_user(
-                email, password_hash=_hashed(), role=Role(role), email_verified=verified
+                email, password_hash=password_hash, role=Role(role), email_verified=verified
             )
             tokens = sessions.open_session(user, device_name="Test device")
             return Person(user.id, email, tokens.access_token, tokens.refresh_token)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from devforge_api.audit import service as audit
-from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials, ProofOutdated
 from devforge_api.auth.models import RevokeReason
 from devforge_api.auth.service.sessions import Tokens, open_session, revoke_all
 from devforge_api.core.encryption import fingerprint
@@ -85,7 +85,7 @@ def prove_password(email: str, password: str) -> Proof:
 def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) -> Tokens:
     """Open a session for a proven password.
 
-    :raises InvalidCredentials: the password was changed in this moment.
+    :raises ProofOutdated: the password's hash was replaced in this moment.
     :raises AccountDisabled: the user may not act.
     :raises EmailNotVerified: the address must be verified first.
     """
@@ -99,16 +99,19 @@ def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) ->
     return open_session(user, device_name=device_name)
 
 
-def note_failed_sign_in(email: str) -> None:
-    """Put a failed attempt into the audit trail, where its account's owner sees it."""
+def note_wrong_password(email: str, action: str) -> None:
+    """Put a failed attempt into the audit trail, where its account's owner sees it.
+
+    :param action: ``auth.sign_in_failed`` or ``auth.password_change_failed``.
+    """
     user = users.find_by_email(email)
-    audit.record("auth.sign_in_failed", target_type="user", target_id=user.id if user else None)
+    audit.record(action, target_type="user", target_id=user.id if user else None)
 
 
 def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
     """Replace a proven password; every other session ends.
 
-    :raises InvalidCredentials: the password was changed in this moment.
+    :raises ProofOutdated: the password's hash was replaced in this moment.
     """
     user = _still_proven(proof)
     users.set_password(user, new_hash)
@@ -123,5 +126,5 @@ def _still_proven(proof: Proof) -> User:
     except UserNotFound:
         raise InvalidCredentials from None
     if user.password_hash != proof.password_hash:
-        raise InvalidCredentials
+        raise ProofOutdated
     return user

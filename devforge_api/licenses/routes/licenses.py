@@ -43,6 +43,10 @@ def _visible_owner() -> UUID | None:
     return None if "licenses:read_all" in caller.scopes else caller.user_id
 
 
+def _visible(license_id: UUID) -> License:
+    return queries.get_license(license_id, owner_id=_visible_owner())
+
+
 def _locked(license_id: UUID) -> License:
     license_ = queries.get_license(license_id, owner_id=None, for_update=True)
     check_precondition(license_, LicenseSchema())
@@ -80,7 +84,7 @@ class OneLicense(MethodView):
     def get(self, license_id: UUID) -> License:
         """Show a licence"""
         carries_secret()
-        return queries.get_license(license_id, owner_id=_visible_owner())
+        return _visible(license_id)
 
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
@@ -176,11 +180,11 @@ class Machines(MethodView):
     """Who holds the seats."""
 
     @requires("licenses:read")
-    @blp.listing(queries.MACHINES, MachineSchema)
+    @blp.listing(queries.MACHINES, MachineSchema, when_empty=_visible)
+    @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> Select[Machine]:
         """List a licence's machines"""
-        queries.get_license(license_id, owner_id=_visible_owner())
-        return queries.machines(license_id)
+        return queries.machines(license_id, owner_id=_visible_owner())
 
 
 @blp.route("/licenses/<uuid:license_id>/machines/<uuid:machine_id>")

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, true, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from devforge_api.audit import service as audit
@@ -19,7 +19,7 @@ from devforge_api.licenses.errors import (
     MachineNotFound,
     VerdictRefused,
 )
-from devforge_api.licenses.models import License, LicenseStatus, Machine
+from devforge_api.licenses.models import License, LicenseStatus, Machine, Policy
 from devforge_api.licenses.queries import Facts, find_facts, find_machine
 from devforge_api.licenses.service.keys import hash_key
 from devforge_api.licenses.service.validation import (
@@ -53,11 +53,12 @@ def activate(
     facts = find_facts(hash_key(key), (fingerprint,))
     if facts is None:
         raise LicenseNotFound
-    _refuse_by_verdict(facts, Scope(fingerprints=(fingerprint,), product=product), now)
+    scope = Scope(fingerprints=(fingerprint,), product=product)
+    _refuse_by_verdict(facts, scope, now)
     if facts.matching_machines and (held := find_machine(facts.license_id, fingerprint)):
         return held, False
-    if not _take_seat(facts):
-        return _explain_refusal(key, fingerprint, now), False
+    if not _take_seat(facts.license_id):
+        return _explain_refusal(key, scope, now), False
     machine_id = _insert_machine(facts.license_id, fingerprint, name, platform)
     if machine_id is None:  # the same machine, a moment earlier: one seat is enough
         _return_seat(facts.license_id)
@@ -112,11 +113,16 @@ def _refuse_by_verdict(facts: Facts, scope: Scope, now: datetime) -> None:
             raise VerdictRefused(code, Verdict(False, code).detail)
 
 
-def _take_seat(facts: Facts) -> bool:
-    free = License.machine_count < facts.max_machines if facts.max_machines is not None else true()
+def _take_seat(license_id: UUID) -> bool:
+    # The limit is read here and not earlier: the plan may have been changed meanwhile.
+    limit = select(Policy.max_machines).where(Policy.id == License.policy_id).scalar_subquery()
     statement = (
         update(License)
-        .where(License.id == facts.license_id, License.status == LicenseStatus.ACTIVE, free)
+        .where(
+            License.id == license_id,
+            License.status == LicenseStatus.ACTIVE,
+            License.machine_count < func.coalesce(limit, License.machine_count + 1),
+        )
         .values(machine_count=License.machine_count + 1, updated_at=License.updated_at)
         .execution_options(synchronize_session=False)
     )
@@ -154,13 +160,14 @@ def _insert_machine(
     return db.session.scalar(statement)
 
 
-def _explain_refusal(key: str, fingerprint: str, now: datetime) -> Machine:
+def _explain_refusal(key: str, scope: Scope, now: datetime) -> Machine:
     """Why no seat was taken: look again, after whoever was faster has committed."""
-    facts = find_facts(hash_key(key), (fingerprint,))
+    assert scope.fingerprints
+    facts = find_facts(hash_key(key), scope.fingerprints)
     if facts is None:
         raise LicenseNotFound
-    _refuse_by_verdict(facts, Scope(fingerprints=(fingerprint,)), now)
-    if held := find_machine(facts.license_id, fingerprint):
+    _refuse_by_verdict(facts, scope, now)
+    if held := find_machine(facts.license_id, scope.fingerprints[0]):
         return held
     raise MachineLimitExceeded(None, max_machines=facts.max_machines)
 

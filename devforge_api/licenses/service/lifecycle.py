@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,7 @@ from devforge_api.licenses.service.keys import hash_key, make_key, seal_key
 from devforge_api.users import service as users
 from devforge_api.users.service import User, email_key
 
-LATEST_EXPIRY_YEAR = 9990
+LATEST_EXPIRY = datetime(9990, 12, 31, tzinfo=UTC)  # what a client may give, too: core/fields.py
 
 
 def issue(
@@ -127,10 +127,10 @@ def renew(license_: License, *, now: datetime, duration_days: int | None = None)
         raise ValidationFailed.of(
             "duration_days", "This licence's policy has no duration; give one.", "REQUIRED"
         )
-    before = license_.expires_at
-    after = max(before, now) + timedelta(days=days)
-    if after.year > LATEST_EXPIRY_YEAR:
+    before, basis = license_.expires_at, max(license_.expires_at, now)
+    if timedelta(days=days) > LATEST_EXPIRY - basis:
         raise ValidationFailed.of("duration_days", "That is too far in the future.")
+    after = basis + timedelta(days=days)
     license_.expires_at = after
     db.session.flush()
     _tell("renewed", license_, {"expires_at": (before, after)})

@@ -95,9 +95,10 @@ def failing_checks(facts: Facts, scope: Scope, *, now: datetime) -> Iterator[str
 
 
 def _machine_checks(facts: Facts, scope: Scope) -> Iterator[str]:
+    unused = facts.machine_count == 0
+    if unused and (facts.strict or scope.fingerprints):
+        yield "NO_MACHINES" if facts.floating else "NO_MACHINE"
     if scope.fingerprints is not None and not scope.fingerprints:
         yield "FINGERPRINT_SCOPE_EMPTY"
-    elif facts.machine_count == 0 and (facts.strict or scope.fingerprints is not None):
-        yield "NO_MACHINES" if facts.floating else "NO_MACHINE"
-    elif scope.fingerprints is not None and facts.matching_machines == 0:
+    elif scope.fingerprints and not unused and facts.matching_machines == 0:
         yield "FINGERPRINT_SCOPE_MISMATCH"

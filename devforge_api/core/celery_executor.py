@@ -1,0 +1,85 @@
+"""The second executor: Celery with Redis. Tasks carry a row's id; the table stays the truth.
+
+A task that is lost, doubled or late changes nothing: a row is claimed by an atomic update before
+it is delivered, and the sweeper, run by beat, finds every due row that no task brought.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from celery import Celery
+from flask import Flask
+from kombu.exceptions import OperationalError
+
+from devforge_api.core import jobs, outbox
+from devforge_api.core.db import db
+from devforge_api.core.worker import drain
+
+DELIVER, SWEEP, SCHEDULE = "devforge.deliver", "devforge.sweep", "devforge.schedule"
+SWEEP_SECONDS, SCHEDULE_SECONDS = 2.0, 5.0
+
+log = logging.getLogger(__name__)
+
+
+def make_celery(app: Flask) -> Celery:
+    """Celery's application for ours, with its three tasks and beat's schedule."""
+    celery = Celery("devforge", broker=app.config["CELERY_BROKER_URL"], set_as_current=False)
+    celery.conf.update(
+        task_ignore_result=True,
+        task_acks_late=True,
+        worker_prefetch_multiplier=4,
+        worker_hijack_root_logger=False,
+        broker_connection_retry_on_startup=True,
+        broker_transport_options={
+            "socket_timeout": 5,
+            "socket_connect_timeout": 1,
+            "visibility_timeout": 300,
+        },
+        # A request must not wait for a broker that is away: the sweeper delivers instead.
+        task_publish_retry=False,
+        timezone="UTC",
+        beat_schedule={
+            # A tick that could not be run in time is dropped: the next one does its work.
+            SWEEP: {"task": SWEEP, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
+            SCHEDULE: {
+                "task": SCHEDULE,
+                "schedule": SCHEDULE_SECONDS,
+                "options": {"expires": SCHEDULE_SECONDS},
+            },
+        },
+    )
+
+    def deliver(row_id: str) -> None:
+        with app.app_context():
+            if outbox.claim_one(UUID(row_id)):
+                outbox.deliver(UUID(row_id))
+            db.session.remove()
+
+    def sweep() -> None:
+        with app.app_context():
+            drain()
+
+    def schedule() -> None:
+        with app.app_context():
+            jobs.run_due()
+
+    for name, task in ((DELIVER, deliver), (SWEEP, sweep), (SCHEDULE, schedule)):
+        celery.task(name=name)(task)
+    return celery
+
+
+class CeleryExecutor:
+    """Hands committed rows to Celery's workers."""
+
+    def __init__(self, celery: Celery) -> None:
+        self._celery: Any = celery
+
+    def submit(self, row_id: UUID) -> None:
+        """Send a task; where the broker is away, leave the row to the sweeper."""
+        try:
+            self._celery.send_task(DELIVER, (str(row_id),), expires=60)
+        except (OperationalError, OSError) as error:
+            log.warning("the broker is away; the sweeper will deliver", extra={"error": str(error)})

@@ -1,0 +1,178 @@
+"""What the tests of signing in share: calls in a line, forged tokens, other settings."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+from werkzeug.test import TestResponse
+
+from devforge_api.app import create_app
+from devforge_api.auth.models import Session
+from devforge_api.core import passwords
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.keys import KeyPair, KeyPurpose, keyring
+from tests.factories import PASSWORD, Api, Person
+
+
+class Calls:
+    """The credential routes, each in one line."""
+
+    def __init__(self, api: Api) -> None:
+        self.api = api
+
+    def register(self, email: str = "new@example.com", password: str = PASSWORD, **more: Any) -> TestResponse:
+        return self.api.post("/auth/register", {"email": email, "password": password, **more})
+
+    def login(self, email: str, password: str = PASSWORD, **kwargs: Any) -> TestResponse:
+        return self.api.post("/auth/login", {"email": email, "password": password}, **kwargs)
+
+    def refresh(self, token: str, **kwargs: Any) -> TestResponse:
+        return self.api.post("/auth/refresh", {"refresh_token": token}, **kwargs)
+
+    def me(self, token: str) -> TestResponse:
+        return self.api.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+
+    def change_password(self, by: Person, new: str, *, current: str = PASSWORD) -> TestResponse:
+        return self.api.post(
+            "/auth/password/change", {"current_password": current, "new_password": new}, by=by
+        )
+
+
+@pytest.fixture
+def calls(api: Api) -> Calls:
+    return Calls(api)
+
+
+@pytest.fixture
+def calls_with(
+    app: Flask, environ: dict[str, str]
+) -> Iterator[Callable[..., Calls]]:
+    """The calls to one more process of this column, under other settings."""
+    others: list[Flask] = []
+
+    def make(**overrides: Any) -> Calls:
+        others.append(create_app(environ, **overrides))
+        return Calls(Api(others[-1]))
+
+    yield make
+    for other in others:
+        with other.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def hash_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every use of the password hasher, in order: ``hash`` or ``verify``."""
+    seen: list[str] = []
+    genuine = passwords._hasher
+
+    class Counting:
+        def hash(self, password: str) -> str:
+            seen.append("hash")
+            return genuine.hash(password)
+
+        def verify(self, password_hash: str, password: str) -> bool:
+            seen.append("verify")
+            return genuine.verify(password_hash, password)
+
+        def check_needs_rehash(self, password_hash: str) -> bool:
+            return genuine.check_needs_rehash(password_hash)
+
+    monkeypatch.setattr(passwords, "_hasher", Counting())
+    return seen
+
+
+def b64(data: bytes | dict[str, Any]) -> str:
+    raw = json.dumps(data).encode() if isinstance(data, dict) else data
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def unpacked(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and claims of a token, unverified."""
+    header, claims, _ = token.split(".")
+    return tuple(json.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, claims))  # type: ignore[return-value]
+
+
+class Forge:
+    """Tokens signed by the server's own key: what only a leaked or misused key could make."""
+
+    def __init__(self, app: Flask, person: Person) -> None:
+        with app.app_context():
+            self.pair: KeyPair = keyring(KeyPurpose.TOKENS).signing()
+        self.person = person
+        self.header, self.claims = unpacked(person.access_token)
+
+    def signed(self, header: dict[str, Any], claims: dict[str, Any]) -> str:
+        text = f"{b64(header)}.{b64(claims)}"
+        return f"{text}.{b64(self.pair.private.sign(text.encode()))}"
+
+    def token(self, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+        """The person's access token with other values; ``...`` leaves one out."""
+        return self.signed(
+            _changed(self.header, header or {}),
+            _changed(self.claims, claims),
+        )
+
+
+def _changed(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in {**values, **changes}.items() if value is not ...}
+
+
+@pytest.fixture
+def forge(app: Flask, api: Api) -> Forge:
+    return Forge(app, api.person())
+
+
+@pytest.fixture
+def session_of(app: Flask) -> Callable[[Person], UUID]:
+    """The id of the session that a person's token names."""
+    return lambda person: UUID(unpacked(person.access_token)[1]["sid"])
+
+
+@pytest.fixture
+def rewind(app: Flask) -> Callable[..., None]:
+    """Set columns of a session, as if time had passed."""
+
+    def change(session_id: UUID, **values: datetime) -> None:
+        with app.app_context(), unit_of_work():
+            db.session.execute(update(Session).where(Session.id == session_id).values(**values))
+
+    return change
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], bool]], None]:
+    """Poll for a condition; the suite's own time-out ends a vain wait."""
+
+    def wait(condition: Callable[[], bool]) -> None:
+        while not condition():
+            time.sleep(0.01)
+
+    return wait
+
+
+@contextmanager
+def _held(*semaphores: Any) -> Iterator[None]:
+    """Take every place of these semaphores, then give them back."""
+    taken = [semaphore for semaphore in semaphores for _ in iter(lambda s=semaphore: s.acquire(blocking=False), False)]
+    try:
+        yield
+    finally:
+        for semaphore in taken:
+            semaphore.release()
+
+
+@pytest.fixture
+def every_hasher_busy() -> AbstractContextManager[None]:
+    """All places at the hasher and in its queue, taken by others."""
+    return _held(passwords._slots, passwords._queue)

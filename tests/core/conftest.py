@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from devforge_api.app import create_app
+from devforge_api.core.db import db
+from devforge_api.core.security import public
+from tests.factories import Api
+
+
+@pytest.fixture
+def make_api(app: Flask, environ: dict[str, str]) -> Iterator[Callable[..., Api]]:
+    """Further applications on this column's database: settings by ``DEVFORGE_…``, others by key."""
+    made: list[Flask] = []
+
+    def make(**values: Any) -> Api:
+        settings = {key: value for key, value in values.items() if key.startswith("DEVFORGE_")}
+        overrides = {key: value for key, value in values.items() if key not in settings}
+        made.append(create_app(environ | settings, **overrides))
+        return Api(made[-1])
+
+    yield make
+    for one in made:
+        with one.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def add_route() -> Callable[..., None]:
+    """A public route of a test's own, on an application that has served nothing yet."""
+
+    def add(api: Api, path: str, view: Callable[..., Any], **options: Any) -> None:
+        declared = public()(view)
+        api.app.add_url_rule(path, view.__name__, declared, **options)
+        api.app.extensions["devforge-access"][view.__name__, "GET"] = declared.__dict__["access"]
+
+    return add
