@@ -1,12 +1,14 @@
-"""What WSGI servers load: the application from the environment, with its worker thread."""
+"""What WSGI servers load: the application from the environment, with its executor."""
 
 import os
 
 from devforge_api.app import create_app
-from devforge_api.core.worker import WorkerThread
+from devforge_api.core.executors import start_executor
+from devforge_api.ops.parent import end_with_parent
 
 app = create_app()
 
 # The flask CLI finds its application here too; only a server delivers events in the background.
 if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
-    WorkerThread(app).start()
+    end_with_parent()
+    start_executor(app)

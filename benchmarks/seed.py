@@ -25,6 +25,7 @@ from devforge_api.core.keys import ensure_signing_keys
 
 TIERS = (("solo", 1, ["sync"]), ("team", 3, ["ai", "sync"]), ("enterprise", 5, ["ai", "audit", "sso", "sync"]))
 MACHINES_MOST = 3
+TOKEN_LIFETIME = timedelta(hours=2)  # longer than a run, unlike a real one
 
 
 def main() -> None:
@@ -49,7 +50,7 @@ def main() -> None:
         finally:
             raw.close()
         tokens = [
-            make_access_token(user_id=user, session_id=session, token_version=1, role="user")
+            make_access_token(user_id=user, session_id=session, token_version=1, role="user", lifetime=TOKEN_LIFETIME)
             for user, session in users[: options.tokens]
         ]
     options.output.write_text(json.dumps({"pairs": pairs[:40_000], "tokens": tokens}))

@@ -18,6 +18,7 @@ OPENAPI_SWAGGER_UI_URL = "/docs/assets/"
 DATABASE_URL: str | None = None  # None: a SQLite file in the data folder
 DATABASE_POOL_SIZE = 10
 REDIS_URL: str | None = None
+CELERY_BROKER_URL: str | None = None
 SECRET_KEYS: tuple[str, ...] = ()
 MASTER_KEYS: tuple[str, ...] = ()
 DATA_DIR = "data"

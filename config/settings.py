@@ -129,6 +129,13 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
+        "CELERY_BROKER_URL",
+        "CELERY_BROKER_URL",
+        _redis_url,
+        "Redis that hands events to `flask worker`. Unset: a thread of the web process delivers them.",
+        secret=True,
+    ),
+    Setting(
         "SECRET_KEY",
         "SECRET_KEYS",
         _secrets,

@@ -124,7 +124,7 @@ def read_refresh_token(token: str) -> RefreshClaims:
     claims = _claims(token, "refresh")
     try:
         session_id, _, counter = claims["jti"].partition(".")
-        if session_id != claims["sid"]:
+        if session_id != claims["sid"] or not re.fullmatch(r"[0-9]{1,9}", counter):
             raise TokenInvalid
         return RefreshClaims(UUID(claims["sub"]), UUID(session_id), int(counter))
     except (KeyError, ValueError, AttributeError, TypeError):

@@ -74,6 +74,12 @@ class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
             "bearer", {"type": "http", "scheme": "bearer", "description": "An access token."}
         )
 
+    def _register_etag_headers(self) -> None:
+        """The gateway's entity tags are documented in docs/api.md."""
+
+    def _register_pagination_header(self) -> None:
+        """Pagination stands in the envelope."""
+
     def _register_error_handlers(self) -> None:
         """Errors are the gateway's: see core/gateway.py."""
 

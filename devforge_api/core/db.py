@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import orjson
 import uuid_utils.compat
 from flask import Flask
 from flask_migrate import Migrate
@@ -162,6 +163,9 @@ def init_app(app: Flask) -> None:
             "pool_recycle": 600,
             "pool_use_lifo": True,
         }
+    # JSONB keeps 1e300 as a number of 301 digits, which json would read as an integer of that
+    # length and nobody could write again; orjson reads it as the float that it was.
+    options["json_deserializer"] = orjson.loads
     app.config["SQLALCHEMY_DATABASE_URI"] = url
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
         "pool_size": app.config["DATABASE_POOL_SIZE"],

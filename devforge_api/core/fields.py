@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -36,18 +37,24 @@ MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
 class Text(fields.String):
     """A string of bounded length; NUL and lone surrogates are refused for every schema."""
 
-    def __init__(self, *, min: int = 1, max: int = 255, pattern: str | None = None, **kwargs: Any) -> None:
-        checks: list[Any] = [validate.Length(min=min, max=max)]
-        if pattern:
-            checks.append(validate.Regexp(pattern, error="Only letters, digits and . _ - are possible."))
-        super().__init__(validate=[*checks, *kwargs.pop("validate", [])], **kwargs)
+    def __init__(self, *, min: int = 1, max: int = 255, **kwargs: Any) -> None:
+        checks = [validate.Length(min=min, max=max), *kwargs.pop("validate", [])]
+        super().__init__(validate=checks, **kwargs)
 
 
 class Code(Text):
     """A short name for programs: lower-case letters, digits, ``. _ -``."""
 
+    PATTERN = "^[a-z0-9][a-z0-9._-]*$"  # for the documentation, in JavaScript's dialect
+
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(max=64, pattern=r"\A[a-z0-9][a-z0-9._-]*\Z", **kwargs)
+        metadata = {"pattern": self.PATTERN, **kwargs.pop("metadata", {})}
+        super().__init__(max=64, validate=[self._check], metadata=metadata, **kwargs)
+
+    def _check(self, value: str) -> None:
+        # In Python, "$" would also match before a final line break.
+        if not re.fullmatch(self.PATTERN.strip("^$"), value):
+            raise ValidationError("Only lower-case letters, digits and . _ - are possible.")
 
 
 class Email(fields.Email):

@@ -75,6 +75,9 @@ class Keyring:
         if self._signing is None:
             with self._lock:
                 self._load()
+        # SQLite has one writer, and a caller's transaction may be it: there, `ensure` came before.
+        if self._signing is None and db.engine.dialect.name == "postgresql":
+            self.ensure()
         if self._signing is None:
             raise Unavailable(1)
         return self._signing
@@ -92,8 +95,9 @@ class Keyring:
         found = self._pairs.get(kid)
         if found is None and time.monotonic() - self._looked_up > UNKNOWN_KID_PAUSE:
             with self._lock:
-                self._load()
-                self._looked_up = time.monotonic()
+                if time.monotonic() - self._looked_up > UNKNOWN_KID_PAUSE:  # no other thread was faster
+                    self._load()
+                    self._looked_up = time.monotonic()
             found = self._pairs.get(kid)
         return found
 

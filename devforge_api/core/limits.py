@@ -52,8 +52,8 @@ def init_app(app: Flask) -> None:
     redis_url = app.config["REDIS_URL"]
     app.config["RATELIMIT_STORAGE_URI"] = redis_url or "memory://"
     if redis_url:
-        app.config["RATELIMIT_STORAGE_OPTIONS"] = connection_options()
-        app.config["RATELIMIT_KEY_PREFIX"] = "devforge"
+        options = {**connection_options(), "key_prefix": "devforge:limits"}
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = options
     limiter = Limiter(lambda: "each charge names its own key", strategy="sliding-window-counter")
     limiter.init_app(app)
     shared = limiter.limiter

@@ -100,7 +100,7 @@ def _comparable(text: str) -> str:
 def _common_passwords(extra_file: str | None) -> frozenset[str]:
     own = Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8")
     extra = Path(extra_file).read_text(encoding="utf-8") if extra_file else ""
-    return frozenset(_comparable(line.strip()) for line in (own + "\n" + extra).splitlines())
+    return frozenset(_comparable(line.strip()) for line in (own + "\n" + extra).splitlines() if line.strip())
 
 
 def check_new_password(password: str, *, email: str, field: str = "password") -> None:

@@ -10,7 +10,7 @@ have been written again. Redis must not evict keys: ``maxmemory-policy noevictio
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import redis
@@ -88,8 +88,12 @@ def repeat_denial(payload: dict[str, Any]) -> None:
         state.write(payload["key"], payload["value"])
 
 
-def check(session_id: str, user_id: str, version: int) -> bool | None:
-    """Whether a token is still admitted, or None where only the database knows."""
+def check(session_id: str, user_id: str, version: int) -> Literal[True] | None:
+    """Whether a token is still admitted, or None where only the database knows.
+
+    A denial found here is left to the database to confirm: it was written before its commit, and
+    where that failed, the user must not stay locked out.
+    """
     state = _state()
     if state is None or (not state.trusted and not _regain_trust(state)):
         return None
@@ -102,7 +106,8 @@ def check(session_id: str, user_id: str, version: int) -> bool | None:
     if marker is None:
         state.trusted = False
         return None
-    return session_denied is None and (least is None or version >= int(least))
+    admitted = session_denied is None and (least is None or version >= int(least))
+    return True if admitted else None
 
 
 def _regain_trust(state: _State) -> bool:

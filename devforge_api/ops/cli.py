@@ -34,6 +34,7 @@ def server_command(settings: Any, host: str, port: int) -> list[str]:
         "--blocking-threads", str(settings["WEB_THREADS"]),
         "--backlog", "2048",
         "--workers-kill-timeout", str(DRAIN_SECONDS),
+        "--respawn-failed-workers",
         "--http", "1",
         "--http1-header-read-timeout", str(HEADER_SECONDS * 1000),
         "--log-level", "error",
@@ -94,6 +95,35 @@ def start(host: str | None, port: int | None, no_demo: bool) -> None:
     _become_server(host, port)
 
 
+@click.command("worker")
+@click.option("--concurrency", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
+@with_appcontext
+@command_line
+def worker(concurrency: int) -> None:
+    """Deliver events by Celery; needs DEVFORGE_CELERY_BROKER_URL."""
+    _become_celery("worker", "--concurrency", str(concurrency), "--without-gossip", "--without-mingle")
+
+
+@click.command("beat")
+@with_appcontext
+@command_line
+def beat() -> None:
+    """Keep Celery's schedule: sweeper and jobs. One process; a second one does no harm."""
+    folder = current_app.config["DATA_DIR"]
+    folder.mkdir(parents=True, exist_ok=True)
+    _become_celery("beat", "--schedule", str(folder / "beat-schedule"), "--pidfile", "")
+
+
+def _become_celery(*arguments: str) -> None:
+    if not current_app.config["CELERY_BROKER_URL"]:
+        raise click.ClickException("Set DEVFORGE_CELERY_BROKER_URL; without it the web process delivers.")
+    command = [sys.executable, "-m", "celery", "-A", "devforge_api.celery_app", *arguments]
+    environ = {name: value for name, value in os.environ.items() if name != "FLASK_RUN_FROM_CLI"}
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
+
+
 @click.command("settings")
 @json_option
 @with_appcontext
@@ -116,4 +146,4 @@ def _shown(secret: bool, value: Any) -> str:
     return ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
 
 
-OPS_COMMANDS = (serve, start, settings)
+OPS_COMMANDS = (serve, start, worker, beat, settings)

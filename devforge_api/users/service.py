@@ -67,6 +67,7 @@ def verify_email(user: User) -> None:
         changes = {"email_verified": (False, True)}
         audit.record("user.email_verified", target_type="user", target_id=user.id, changes=changes)
         emit("user.email_verified", user_id=str(user.id))
+        db.session.flush()
 
 
 def update_user(user: User, values: Mapping[str, Any]) -> User:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from sqlalchemy import update
 from werkzeug.test import TestResponse
@@ -33,8 +34,11 @@ class Calls:
     def register(self, email: str = "new@example.com", password: str = PASSWORD, **more: Any) -> TestResponse:
         return self.api.post("/auth/register", {"email": email, "password": password, **more})
 
-    def login(self, email: str, password: str = PASSWORD, **kwargs: Any) -> TestResponse:
-        return self.api.post("/auth/login", {"email": email, "password": password}, **kwargs)
+    def login(
+        self, email: str, password: str = PASSWORD, *, device_name: str | None = None, **kwargs: Any
+    ) -> TestResponse:
+        body = {"email": email, "password": password, "device_name": device_name}
+        return self.api.post("/auth/login", body, **kwargs)
 
     def refresh(self, token: str, **kwargs: Any) -> TestResponse:
         return self.api.post("/auth/refresh", {"refresh_token": token}, **kwargs)
@@ -54,9 +58,7 @@ def calls(api: Api) -> Calls:
 
 
 @pytest.fixture
-def calls_with(
-    app: Flask, environ: dict[str, str]
-) -> Iterator[Callable[..., Calls]]:
+def calls_with(app: Flask, environ: dict[str, str]) -> Iterator[Callable[..., Calls]]:
     """The calls to one more process of this column, under other settings."""
     others: list[Flask] = []
 
@@ -72,23 +74,20 @@ def calls_with(
 
 @pytest.fixture
 def hash_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every use of the password hasher, in order: ``hash`` or ``verify``."""
+    """Every computation of argon2id, in order: ``hash`` or ``verify``."""
     seen: list[str] = []
-    genuine = passwords._hasher
 
-    class Counting:
-        def hash(self, password: str) -> str:
-            seen.append("hash")
-            return genuine.hash(password)
+    def watched(name: str) -> Callable[..., Any]:
+        genuine = getattr(PasswordHasher, name)
 
-        def verify(self, password_hash: str, password: str) -> bool:
-            seen.append("verify")
-            return genuine.verify(password_hash, password)
+        def computed(*args: Any) -> Any:
+            seen.append(name)
+            return genuine(*args)
 
-        def check_needs_rehash(self, password_hash: str) -> bool:
-            return genuine.check_needs_rehash(password_hash)
+        return computed
 
-    monkeypatch.setattr(passwords, "_hasher", Counting())
+    for name in ("hash", "verify"):
+        monkeypatch.setattr(PasswordHasher, name, watched(name))
     return seen
 
 
@@ -164,7 +163,11 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 @contextmanager
 def _held(*semaphores: Any) -> Iterator[None]:
     """Take every place of these semaphores, then give them back."""
-    taken = [semaphore for semaphore in semaphores for _ in iter(lambda s=semaphore: s.acquire(blocking=False), False)]
+    taken = [
+        semaphore
+        for semaphore in semaphores
+        for _ in iter(lambda s=semaphore: s.acquire(blocking=False), False)
+    ]
     try:
         yield
     finally:

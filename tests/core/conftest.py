@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -39,3 +40,16 @@ def add_route() -> Callable[..., None]:
         api.app.extensions["devforge-access"][view.__name__, "GET"] = declared.__dict__["access"]
 
     return add
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], Any]], None]:
+    """Poll for a condition; a test that waits in vain fails."""
+
+    def wait(condition: Callable[[], Any]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "the condition was not met"
+            time.sleep(0.01)
+
+    return wait

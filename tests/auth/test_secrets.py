@@ -1,0 +1,121 @@
+"""Secrets stay where they belong: not in the log, the audit trail, the outbox or an answer."""
+
+import io
+import logging
+
+import pytest
+from sqlalchemy import select
+
+from devforge_api.audit.models import AuditEvent
+from devforge_api.core.db import db
+from devforge_api.core.logs import JsonFormatter
+from devforge_api.core.outbox import OutboxRow
+from devforge_api.licenses.models import License
+from devforge_api.users.models import User
+from tests.factories import PASSWORD
+
+NEW_PASSWORD, WRONG = "staple orbit lantern", "a wrong guess at it"
+BROKEN_AGENT = {"environ_overrides": {"HTTP_USER_AGENT": "what PostgreSQL\0refuses"}}
+
+
+@pytest.fixture
+def log(app):
+    """Everything that any logger says, as it is written, at its most talkative."""
+    written = io.StringIO()
+    handler = logging.StreamHandler(written)
+    handler.setFormatter(JsonFormatter())
+    loggers = [logging.getLogger(), logging.getLogger("devforge_api")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+    yield written
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+@pytest.fixture
+def secrets_of_a_busy_day(app, api, calls, log):
+    """Do everything that has to do with secrets; gives all of them."""
+    admin = api.admin()
+    secrets = {PASSWORD, NEW_PASSWORD, WRONG, admin.access_token, admin.refresh_token}
+
+    def tokens(response):
+        data = response.json["data"]
+        secrets.update((data["access_token"], data["refresh_token"]))
+        return data
+
+    ada = tokens(calls.register("ada@example.com"))
+    calls.register("ada@example.com")
+    calls.register("eve@example.com", **BROKEN_AGENT)
+    calls.login("ada@example.com", WRONG)
+    first = tokens(calls.login("ada@example.com"))
+    bearer = {"Authorization": f"Bearer {first['access_token']}"}
+    second = tokens(calls.refresh(first["refresh_token"]))
+    tokens(calls.refresh(second["refresh_token"]))
+    calls.refresh(first["refresh_token"])  # reuse
+    calls.refresh(first["refresh_token"] + "x")
+    calls.me(first["access_token"] + "x")
+    owner = {"Authorization": f"Bearer {ada['access_token']}"}
+    for current in (WRONG, PASSWORD):
+        body = {"current_password": current, "new_password": NEW_PASSWORD}
+        api.post("/auth/password/change", body, headers=owner)
+    api.patch("/users/me", {"name": "Ada"}, headers=owner)
+    api.put("/users/me/settings", {"api_token": WRONG}, headers=owner)
+    key = {"Idempotency-Key": "once-and-for-all"}
+    api.post("/users", {"email": "grace@example.com", "password": NEW_PASSWORD}, by=admin, headers=key)
+    api.patch(f"/users/{ada['user']['id']}", {"role": "support", "status": "disabled"}, by=admin)
+    license_ = api.post(
+        "/licenses", {"policy_id": str(api.policy()), "email": "ada@example.com"}, by=admin
+    ).json["data"]
+    secrets.add(license_["key"])
+    for call in ("validate", "activate", "validate", "deactivate"):
+        api.post(f"/licenses/{call}", {"key": license_["key"], "fingerprint": "m1"})
+    api.post("/licenses/validate", {"key": license_["key"]}, **BROKEN_AGENT)
+    for deed in ("suspend", "reinstate", "revoke"):
+        api.post(f"/licenses/{license_['id']}/{deed}", by=admin)
+    api.post("/auth/logout", {"refresh_token": first["refresh_token"]}, headers=bearer)
+    api.post("/auth/logout-all", by=admin)
+    app.test_cli_runner().invoke(
+        args=["users", "create", "cli@example.com", "--password-stdin"], input=NEW_PASSWORD
+    )
+    api.deliver()
+    with app.app_context():
+        hashes = {user.password_hash for user in db.session.scalars(select(User))} - {None}
+        assert len(hashes) == 4
+        for row in db.session.scalars(select(License)):
+            secrets.update((row.key_hash, row.encrypted_key))
+    return secrets | hashes
+
+
+def pieces(secret: str) -> list[str]:
+    """A token is as good as leaked by its signature, a hash by its digest."""
+    return [secret, *(part for part in secret.replace("$", ".").split(".") if len(part) > 40)]
+
+
+def leaked(secrets, text: str) -> list[str]:
+    return [secret for secret in secrets if any(piece in text for piece in pieces(secret))]
+
+
+def test_no_secret_is_in_the_log(secrets_of_a_busy_day, log):
+    text = log.getvalue()
+    assert text.count('"message":"request"') > 20
+    assert leaked(secrets_of_a_busy_day, text) == []
+
+
+def test_no_secret_is_in_the_audit_trail_or_in_an_event(app, secrets_of_a_busy_day):
+    with app.app_context():
+        for model, least in ((AuditEvent, 15), (OutboxRow, 3)):
+            rows = db.session.execute(select(model.__table__)).all()
+            assert len(rows) >= least
+            assert leaked(secrets_of_a_busy_day, repr(rows)) == []
+        settings = db.session.scalars(select(AuditEvent).where(AuditEvent.action == "user.updated"))
+        assert any(row.changes.get("settings") == ["(settings)"] * 2 for row in settings)
+
+
+@pytest.mark.parametrize("path", ["/auth/me", "/users/me", "/users", "/audit/events", "/auth/sessions"])
+def test_no_answer_shows_hashes_or_versions_of_tokens(api, path):
+    text = api.get(path, by=api.admin()).get_data(as_text=True)
+    for word in ("argon2", "password", "token_version", "email_key", "counter"):
+        assert word not in text
