@@ -62,6 +62,7 @@ JOB_LAG_LIMIT = timedelta(minutes=5)
 
 # Flask-Compress is called by core/gateway.py, which leaves out answers that carry secrets.
 COMPRESS_REGISTER = False
+COMPRESS_STREAMS = False  # files are sent as they are, and closed by the server
 COMPRESS_MIN_SIZE = 1024
 COMPRESS_MIMETYPES = [
     "application/json",

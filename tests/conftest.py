@@ -4,6 +4,7 @@ production column (PostgreSQL, Redis). Both schemas were built by the migrations
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from werkzeug.serving import make_server
 
 from devforge_api.app import create_app
 from devforge_api.core.db import db
@@ -26,7 +28,19 @@ SECRETS = {
     "DEVFORGE_SECRET_KEY": "tests-sign-cursors-with-these-43-characters",
     "DEVFORGE_MASTER_KEY": "tests-encrypt-secrets-with-these-44-letters-",
 }
+NOT_COUNTED = ("BEGIN", "COMMIT", "PRAGMA", "SAVEPOINT", "RELEASE")
 KEPT_TABLES = {"signing_keys"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--all", action="store_true", help="also fuzzing, a browser and Node's tools")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--all"):
+        extended = [item for item in items if item.get_closest_marker("extended")]
+        config.hook.pytest_deselected(items=extended)
+        items[:] = [item for item in items if item not in extended]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -138,7 +152,7 @@ def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]
         seen: list[str] = []
 
         def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-            if not statement.lstrip().upper().startswith(("BEGIN", "COMMIT", "PRAGMA", "SAVEPOINT", "RELEASE")):
+            if not statement.lstrip().upper().startswith(NOT_COUNTED):
                 seen.append(statement)
 
         event.listen(Engine, "before_cursor_execute", note)
@@ -148,3 +162,14 @@ def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]
             event.remove(Engine, "before_cursor_execute", note)
 
     return counting
+
+
+@pytest.fixture
+def address(app: Flask) -> Iterator[str]:
+    """The application, served by threads of this process."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.port}"
+    server.shutdown()
+    thread.join()

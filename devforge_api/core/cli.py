@@ -47,6 +47,12 @@ def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
         except DomainError as error:
             raise click.ClickException(f"{error.message} ({error.code})") from error
         except ValidationError as error:
-            raise click.ClickException(str(error.messages)) from error
+            raise click.ClickException(_told(error)) from error
 
     return run
+
+
+def _told(error: ValidationError) -> str:
+    """Every invalid field and why, on one line."""
+    told: dict[str, Any] = error.normalized_messages()  # type: ignore[no-untyped-call]
+    return " ".join(f"{name}: {' '.join(map(str, why))}" for name, why in told.items())

@@ -231,11 +231,16 @@ def _refuse_http(error: HTTPException) -> Response:
         return refuse(ValidationFailed(_details(messages)))
     if status < 400:  # a redirect by the router
         return error.get_response()  # type: ignore[return-value]
-    code = HTTP_CODES.get(status) or re.sub(r"[^A-Z]+", "_", HTTPStatus(status).phrase.upper())
+    code = code_of_status(status)
     message = HTTP_MESSAGES.get(status) or (error.description or HTTPStatus(status).phrase)
     kept = {"Allow", "Retry-After", "WWW-Authenticate"}
     headers = {name: value for name, value in error.get_headers() if name in kept}
     return _envelope({"code": code, "message": message}, status, headers)
+
+
+def code_of_status(status: int) -> str:
+    """The error code of what HTTP itself refuses."""
+    return HTTP_CODES.get(status) or re.sub(r"[^A-Z]+", "_", HTTPStatus(status).phrase.upper())
 
 
 def _refuse_invalid(error: ValidationError) -> Response:

@@ -139,7 +139,7 @@ def claim(limit: int = 20) -> list[UUID]:
     due = (
         select(OutboxRow.id)
         .where(OutboxRow.status == OutboxStatus.PENDING, OutboxRow.next_attempt_at <= now)
-        .order_by(OutboxRow.next_attempt_at)
+        .order_by(OutboxRow.next_attempt_at, OutboxRow.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -98,8 +98,8 @@ def b64(data: bytes | dict[str, Any]) -> str:
 
 def unpacked(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Header and claims of a token, unverified."""
-    header, claims, _ = token.split(".")
-    return tuple(json.loads(base64.urlsafe_b64decode(part + "==")) for part in (header, claims))  # type: ignore[return-value]
+    header, claims = (json.loads(base64.urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
+    return header, claims
 
 
 class Forge:
@@ -163,11 +163,10 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 @contextmanager
 def _held(*semaphores: Any) -> Iterator[None]:
     """Take every place of these semaphores, then give them back."""
-    taken = [
-        semaphore
-        for semaphore in semaphores
-        for _ in iter(lambda s=semaphore: s.acquire(blocking=False), False)
-    ]
+    taken = []
+    for semaphore in semaphores:
+        while semaphore.acquire(blocking=False):
+            taken.append(semaphore)
     try:
         yield
     finally:

@@ -34,7 +34,7 @@ def test_signing_in_answers_tokens_and_the_user(api, calls, ada):
 def test_signing_in_is_no_edit_of_the_account(app, calls, ada):
     def stamp():
         with app.app_context():
-            user = db.session.get(User, ada.id)
+            user = db.session.get_one(User, ada.id)
             return user.version, user.updated_at
 
     before = stamp()
@@ -131,7 +131,7 @@ def weaker_hash(app, ada):
 
 @pytest.fixture
 def stored_hash(app, ada):
-    def read() -> str:
+    def read():
         with app.app_context():
             return db.session.scalar(select(User.password_hash).where(User.id == ada.id))
 

@@ -10,7 +10,7 @@ from devforge_api.core.db import unit_of_work
 from tests.factories import PASSWORD, code_of
 
 
-def reason(response) -> str:
+def reason(response):
     assert (response.status_code, code_of(response)) == (422, "VALIDATION_ERROR")
     return response.json["error"]["details"][0]["code"]
 

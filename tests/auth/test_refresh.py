@@ -89,7 +89,7 @@ def test_a_grandparent_token_ends_the_session(app, api, calls, ada, session_of, 
     reuse(calls, ada, second, third)
     assert refused_as(calls.me(access), "TOKEN_REVOKED")
     with app.app_context():
-        session = db.session.get(Session, session_of(ada))
+        session = db.session.get_one(Session, session_of(ada))
         assert session.revoke_reason == "reuse_detected"
         row = db.session.scalars(select(AuditEvent).filter_by(action="auth.reuse_detected")).one()
         assert (row.target_id, row.actor_id, row.actor_kind) == (ada.id, None, "anonymous")
@@ -114,7 +114,7 @@ def test_reuse_in_one_session_leaves_the_others(calls, ada):
 
 def test_a_session_ends_when_it_is_not_used_for_seven_days(app, calls, ada, session_of, rewind):
     with app.app_context():
-        session = db.session.get(Session, session_of(ada))
+        session = db.session.get_one(Session, session_of(ada))
         assert session.expires_at - session.issued_at == timedelta(days=7)
     claims = unpacked(ada.refresh_token)[1]
     assert claims["exp"] - claims["iat"] == 7 * 86400
@@ -130,7 +130,7 @@ def test_a_refresh_starts_the_seven_days_anew(calls, ada, session_of, rewind):
 
 def test_no_refresh_leads_beyond_ninety_days(app, calls, ada, session_of, rewind):
     with app.app_context():
-        session = db.session.get(Session, session_of(ada))
+        session = db.session.get_one(Session, session_of(ada))
         assert session.absolute_expires_at - session.issued_at == timedelta(days=90)
     end = (utc_now() + timedelta(minutes=5)).replace(microsecond=0)
     rewind(session_of(ada), absolute_expires_at=end)

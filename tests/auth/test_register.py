@@ -10,7 +10,7 @@ from tests.factories import PASSWORD, code_of
 
 @pytest.fixture
 def user_count(app):
-    def count() -> int:
+    def count():
         with app.app_context():
             return db.session.scalar(select(func.count()).select_from(User))
 

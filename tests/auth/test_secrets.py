@@ -4,7 +4,8 @@ import io
 import logging
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
+from sqlalchemy.exc import DBAPIError
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.core.db import db
@@ -119,3 +120,10 @@ def test_no_answer_shows_hashes_or_versions_of_tokens(api, path):
     text = api.get(path, by=api.admin()).get_data(as_text=True)
     for word in ("argon2", "password", "token_version", "email_key", "counter"):
         assert word not in text
+
+
+def test_a_failed_statement_is_told_without_its_values(context):
+    with pytest.raises(DBAPIError) as failure:
+        db.session.execute(text("SELECT :value FROM nowhere"), {"value": "a hash, perhaps"})
+    assert "nowhere" in str(failure.value)
+    assert "a hash, perhaps" not in str(failure.value)

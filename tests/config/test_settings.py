@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import config
 from config import SettingsError, load
+from config.settings import SETTINGS
 
 ROOT = Path(__file__).resolve().parents[2]
 STRONG = "kX3vQ9-tW7mB2zR5yN8cL1pJ6hG4fD0sA_eUoIqY"
@@ -176,7 +176,7 @@ def test_a_secret_is_read_from_a_file(production, tmp_path):
     assert load(given)["SECRET_KEY"] == STRONG
 
 
-@pytest.mark.parametrize("name", [s.name for s in config.SETTINGS if s.secret])
+@pytest.mark.parametrize("name", [s.name for s in SETTINGS if s.secret])
 def test_every_secret_has_a_file_variant_that_must_be_readable(production, tmp_path, name):
     given = without(production, f"DEVFORGE_{name}") | {f"DEVFORGE_{name}_FILE": str(tmp_path / "absent")}
     with pytest.raises(SettingsError, match=f"DEVFORGE_{name}_FILE cannot be read"):
@@ -253,6 +253,7 @@ def test_processes_started_at_once_agree_on_their_secrets(development):
         for _ in range(6)
     ]
     for process in processes:  # all of them have been started: go
+        assert process.stdin
         process.stdin.write("go\n")
         process.stdin.flush()
     found = [json.loads(process.communicate()[0]) for process in processes]

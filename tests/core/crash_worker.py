@@ -6,6 +6,7 @@ whether before that delivery's commit (``inside``) or right after it (``committe
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import time
@@ -22,16 +23,14 @@ from devforge_api.core.worker import drain
 
 EVENT = "license.updated"
 ACTION = "test.applied"
-_applied = 0
+_numbers = itertools.count(1)
 
 
 def apply(payload: dict[str, Any]) -> None:
     """Write one row into the audit trail: twice would be seen."""
-    global _applied
     audit.record(ACTION, target_type="license", target_id=UUID(payload["license_id"]))
     db.session.flush()
-    _applied += 1
-    if str(_applied) == os.environ.get("CRASH_AFTER"):
+    if str(next(_numbers)) == os.environ.get("CRASH_AFTER"):
         if os.environ["CRASH_WHEN"] == "inside":
             die()
         after_commit(die)

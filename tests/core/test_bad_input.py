@@ -243,7 +243,15 @@ def test_bytes_in_a_query_that_are_not_text_do_no_harm(api, query):
 
 @pytest.mark.parametrize(
     "id_",
-    ["1", "%00", "me%00", "0199f0a0-7c1e-7a54-8d3f", "{0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d}", "%ff", "x" * 9000],
+    [
+        "1",
+        "%00",
+        "me%00",
+        "0199f0a0-7c1e-7a54-8d3f",
+        "{0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d}",
+        "%ff",
+        "x" * 9000,
+    ],
 )
 def test_a_path_that_holds_no_id_is_not_found(refused, id_):
     assert refused(404, None, path=f"/users/{id_}", method="GET", headers={}) == "NOT_FOUND"

@@ -1,8 +1,10 @@
 import re
 
 import pytest
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import text
+from sqlalchemy.pool import QueuePool
 
+from devforge_api.core.db import db
 from devforge_api.core.limits import address_key
 from tests.factories import code_of
 
@@ -74,14 +76,12 @@ def test_a_database_that_is_away_is_a_503(make_api, on_postgresql, tmp_path):
     assert "127.0.0.1" not in refused.text
 
 
-def test_a_full_pool_of_connections_is_a_503(make_api, on_postgresql):
+def test_a_full_pool_of_connections_is_a_503(make_api):
     api = make_api(DEVFORGE_DATABASE_POOL_SIZE="1")
-    from devforge_api.core.db import db
-
     with api.app.app_context():
-        db.engine.pool._timeout = 0.05
-        if not on_postgresql:
-            db.engine.pool._max_overflow = 0
+        pool = db.engine.pool
+        assert isinstance(pool, QueuePool)
+        pool._timeout, pool._max_overflow = 0.05, 0
         with db.engine.connect():
             refused = api.post("/licenses/validate", {"key": "any"})
     assert (refused.status_code, code_of(refused)) == (503, "SERVICE_UNAVAILABLE")
@@ -90,10 +90,6 @@ def test_a_full_pool_of_connections_is_a_503(make_api, on_postgresql):
 def test_a_value_that_the_database_refuses_is_a_400(make_api, add_route, on_postgresql):
     if not on_postgresql:
         pytest.skip("SQLite takes any value")
-    from sqlalchemy import text
-
-    from devforge_api.core.db import db
-
     api = make_api()
 
     def overflowing():
@@ -103,7 +99,6 @@ def test_a_value_that_the_database_refuses_is_a_400(make_api, add_route, on_post
     refused = api.get("/overflowing")
     assert (refused.status_code, code_of(refused)) == (400, "MALFORMED_REQUEST")
     assert "division" not in refused.text
-    assert DBAPIError.__name__ not in refused.text
 
 
 @pytest.mark.parametrize("given", ["abcd1234", "trace.ID-1_2", "a" * 64])
@@ -111,7 +106,9 @@ def test_a_clean_request_id_is_kept(api, given):
     assert api.get("/nowhere", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
 
 
-@pytest.mark.parametrize("given", [None, "", "short", "a" * 65, "with space 1", "ünïcode-id", 'x"}{"y":"12', HUGE])
+@pytest.mark.parametrize(
+    "given", [None, "", "short", "a" * 65, "with space 1", "ünïcode-id", 'x"}{"y":"12', HUGE]
+)
 def test_any_other_request_id_is_replaced(api, given):
     answer = api.get("/nowhere", headers={"X-Request-ID": given} if given is not None else {})
     assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])

@@ -118,7 +118,7 @@ def test_within_the_day_the_answer_is_kept(api, admin):
 def test_stored_answers_are_encrypted(api, admin):
     made = api.post("/licenses", {"policy_id": str(api.policy())}, by=admin, headers=KEY).json["data"]
     with api.app.app_context():
-        stored = db.session.scalar(select(IdempotencyKey.answer))
+        stored = str(db.session.scalars(select(IdempotencyKey.answer)).one())
     assert made["key"] not in stored
     assert made["id"] not in stored
     assert "success" not in stored

@@ -89,7 +89,12 @@ def test_every_suffix_filters_as_it_says(api, listed, query, found):
 
 @pytest.mark.parametrize(
     ("query", "found"),
-    [("name_contains=FORGE", 2), ("name_contains=100%25", 1), ("name_contains=_", 1), ("name_contains=\\", 1)],
+    [
+        ("name_contains=FORGE", 2),
+        ("name_contains=100%25", 1),
+        ("name_contains=_", 1),
+        ("name_contains=\\", 1),
+    ],
 )
 def test_contains_ignores_case_and_takes_wildcards_literally(api, admin, query, found):
     for number, name in enumerate(["Dev Forge", "forge", "100% wool", "a_b", "a\\b", "other"]):

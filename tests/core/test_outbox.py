@@ -292,7 +292,7 @@ def test_the_worker_thread_delivers_what_is_committed_and_stops_when_told(app, s
 def test_a_subscription_to_an_unknown_event_keeps_the_application_from_starting(app):
     outbox.on("test.misspelt")(lambda payload: None)
     try:
-        with pytest.raises(RuntimeError, match="test.misspelt"):
+        with pytest.raises(RuntimeError, match=r"test\.misspelt"):
             outbox.init_app(app, app.extensions["devforge-events"])
     finally:
         outbox._subscribers.pop("test.misspelt")

@@ -85,14 +85,14 @@ def test_every_route_of_ones_own_needs_a_token(api):
 # --- settings -----------------------------------------------------------------------------------
 
 
-def nested(depth: int) -> dict:
-    value: dict = {}
+def nested(depth):
+    value = {}
     for _ in range(depth - 1):
         value = {"a": value}
     return value
 
 
-def sized(size: int) -> dict:
+def sized(size):
     return {"a": "x" * (size - len('{"a":""}'))}
 
 
