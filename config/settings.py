@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,6 +40,14 @@ class Setting:
 
 
 def _text(value: str) -> str:
+    return value
+
+
+def _file(value: str) -> str:
+    try:
+        Path(value).read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError("must be a UTF-8 text file that can be read") from error
     return value
 
 
@@ -180,7 +189,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "COMMON_PASSWORDS_FILE",
         "COMMON_PASSWORDS_FILE",
-        _text,
+        _file,
         "A larger list of refused passwords, one a line.",
     ),
     Setting(

@@ -16,10 +16,13 @@ from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.auth import tokens
 from devforge_api.auth.routes import blp as auth_blueprint
 from devforge_api.auth.service import verification
-from devforge_api.core import outbox, security
+from devforge_api.core import encryption, outbox, security
 from devforge_api.core.api import Api, Blueprint
+from devforge_api.core.idempotency import IdempotencyKey
+from devforge_api.core.keys import SigningKey
 from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
+from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
@@ -38,11 +41,16 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
 COMMANDS: tuple[click.Command, ...] = (users_cli, licenses_cli, demo_cli, *OPS_COMMANDS)
 
 
+# What `flask keys reencrypt` brings under a new master key.
+ENCRYPTED = (SigningKey.private_key, License.encrypted_key, IdempotencyKey.answer)
+
+
 def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
     tokens.init_app(app)
     security.install_verifier(app, verification.verify_access_token)
     outbox.init_app(app, EVENTS)
+    encryption.install_columns(app, ENCRYPTED)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs_blueprint)

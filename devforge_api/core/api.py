@@ -146,6 +146,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
 
     def alt_response(self, status_code: int, *args: Any, **kwargs: Any) -> Decorator:
         """Document another answer."""
+        schema = kwargs.get("schema")
+        if schema is not None:
+            shape = schema() if isinstance(schema, type) else schema
+            kwargs.setdefault("example", {"success": True, "data": example_of(shape)})
         document: Decorator = super().alt_response(status_code, *args, **kwargs)
         return document
 

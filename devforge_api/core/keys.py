@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
@@ -16,18 +17,31 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 from flask import Flask, current_app
-from sqlalchemy import Engine, Text, func, insert, select
+from sqlalchemy import Engine, Text, func, insert, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import Model, checked_enum, db, reading_engine, uuid7
 from devforge_api.core.encryption import decrypt, encrypt
-from devforge_api.core.errors import Unavailable
+from devforge_api.core.errors import Conflict, NotFound, Unavailable
 
+REFRESH_SECONDS = 60.0  # after which every process signs with a rotated key, and drops a removed one
 UNKNOWN_KID_PAUSE = 5.0  # seconds between database look-ups for kids that nobody has seen
 
 
 MAKING_LOCK = 0x0DE7F064  # of PostgreSQL's advisory locks; any number, the same for all
+
+
+class KeyNotFound(NotFound):
+    """There is no such signing key."""
+
+    code = "SIGNING_KEY_NOT_FOUND"
+
+
+class KeyInUse(Conflict):
+    """This key still signs; rotate first."""
+
+    code = "SIGNING_KEY_IN_USE"
 
 
 class KeyPurpose(StrEnum):
@@ -66,13 +80,14 @@ class Keyring:
         self._signing: KeyPair | None = None
         self._lock = threading.Lock()
         self._looked_up = 0.0
+        self._loaded = 0.0
 
     def signing(self) -> KeyPair:
-        """The newest key.
+        """The newest key, looked for again every minute: after a rotation all processes follow.
 
         :raises Unavailable: there is none yet; `ensure` makes it.
         """
-        if self._signing is None:
+        if self._signing is None or time.monotonic() - self._loaded > REFRESH_SECONDS:
             with self._lock:
                 self._load()
         # SQLite has one writer, and a caller's transaction may be it: there, `ensure` came before.
@@ -110,7 +125,7 @@ class Keyring:
             for kid, pem, retired_at in connection.execute(statement):
                 pairs[kid] = self._pairs.get(kid) or _open(kid, pem)
                 signing = signing if retired_at else pairs[kid]
-        self._pairs, self._signing = pairs, signing
+        self._pairs, self._signing, self._loaded = pairs, signing, time.monotonic()
 
 
 def _open(kid: str, encrypted_pem: str) -> KeyPair:
@@ -119,16 +134,58 @@ def _open(kid: str, encrypted_pem: str) -> KeyPair:
     return KeyPair(kid, private, private.public_key())
 
 
+def _new_row(purpose: KeyPurpose) -> dict[str, Any]:
+    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "kid": uuid7().hex,
+        "purpose": purpose,
+        "private_key": encrypt(pem.decode()),
+        "created_at": utc_now(),
+    }
+
+
 def _make_first(engine: Engine, purpose: KeyPurpose) -> None:
     """Make a key unless another process has just made one; they queue for the transaction."""
-    pem = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    row = {"kid": uuid7().hex, "purpose": purpose, "private_key": encrypt(pem.decode())}
     usable = select(SigningKey.kid).where(SigningKey.purpose == purpose, SigningKey.retired_at.is_(None))
     with engine.begin() as connection:  # on SQLite this waits for other writers by itself
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(MAKING_LOCK)))
         if connection.execute(usable).first() is None:
-            connection.execute(insert(SigningKey).values(created_at=utc_now(), **row))
+            connection.execute(insert(SigningKey).values(_new_row(purpose)))
+
+
+def rotate(purpose: KeyPurpose) -> str:
+    """Make a new key that signs from now on; older ones go on verifying. Returns its ``kid``.
+
+    Other processes follow within a minute, or when they meet the new ``kid``.
+    """
+    row = _new_row(purpose)
+    db.session.execute(
+        update(SigningKey)
+        .where(SigningKey.purpose == purpose, SigningKey.retired_at.is_(None))
+        .values(retired_at=utc_now())
+    )
+    db.session.add(SigningKey(**row))
+    db.session.flush()
+    return str(row["kid"])
+
+
+def remove(kid: str) -> None:
+    """Delete a retired key: what it signed is refused from now on.
+
+    :raises KeyNotFound: there is none. :raises KeyInUse: it still signs; rotate first.
+    """
+    key = db.session.get(SigningKey, kid, with_for_update=True)
+    if key is None:
+        raise KeyNotFound
+    if key.retired_at is None:
+        raise KeyInUse
+    db.session.delete(key)
+
+
+def signing_keys() -> list[SigningKey]:
+    """Every key, newest first."""
+    return list(db.session.scalars(select(SigningKey).order_by(SigningKey.created_at.desc())))
 
 
 def init_app(app: Flask) -> None:

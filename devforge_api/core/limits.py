@@ -36,6 +36,9 @@ class Limit(StrEnum):
 
 # A guess at a secret must be counted even while Redis is away.
 FAIL_CLOSED = {Limit.CREDENTIALS, Limit.ACCOUNT_FAILURES}
+# What is left of these is nobody's business: a count that begins anew would tell strangers that
+# the account exists and that its owner has just signed in.
+UNTOLD = {Limit.ACCOUNT_FAILURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +71,14 @@ def init_app(app: Flask) -> None:
 
 
 def charge(limit: Limit, key: str) -> None:
-    """Count one request against a budget, and remember the tightest one for the headers.
+    """Count one request against a budget, and remember the tightest one that headers may tell.
 
     :raises RateLimited: the budget is used up; nothing was counted.
     :raises Unavailable: a credential limit cannot be counted now.
     """
     budget, admitted = _strategy_call(limit, key)
     known: Budget | None = g.get("rate_budget")
-    if known is None or budget.remaining <= known.remaining:
+    if limit not in UNTOLD and (known is None or budget.remaining <= known.remaining):
         g.rate_budget = budget
     if not admitted:
         raise RateLimited(budget.reset)

@@ -45,7 +45,8 @@ def test_signing_in_is_no_edit_of_the_account(app, calls, ada):
 def test_unknown_address_and_wrong_password_cannot_be_told_apart(api, calls, ada, hash_calls):
     wrong = calls.login(ada.email, "not the password")
     assert hash_calls == ["verify"]
-    unknown = calls.login("nobody@example.com", "not the password")
+    elsewhere = {"REMOTE_ADDR": "203.0.113.7"}  # so that both are the first of their address
+    unknown = calls.login("nobody@example.com", "not the password", environ_base=elsewhere)
     assert hash_calls == ["verify", "verify"]
     assert (wrong.status_code, code_of(wrong)) == (401, "INVALID_CREDENTIALS")
     assert wrong.headers["WWW-Authenticate"].startswith("Bearer")
@@ -85,6 +86,27 @@ def test_success_clears_the_count(calls, ada):
         for _ in range(9):
             assert calls.login(ada.email, "not the password").status_code == 401
         assert calls.login(ada.email).status_code == 200
+
+
+def test_headers_do_not_tell_strangers_that_the_owner_has_signed_in(calls, ada):
+    before = calls.login(ada.email, "not the password")
+    calls.login(ada.email)
+    after = calls.login(ada.email, "not the password")
+    assert before.headers["RateLimit-Limit"] == after.headers["RateLimit-Limit"] == "1000000"
+    told = [int(answer.headers["RateLimit-Remaining"]) for answer in (before, after)]
+    assert told[0] > told[1] > 100  # of the address, and its own requests alone
+
+
+def test_while_redis_is_away_no_guess_goes_uncounted(calls_with, ada, hash_calls):
+    calls = calls_with(REDIS_URL="redis://127.0.0.1:1/0")
+    for answer in (calls.login(ada.email), calls.register()):
+        assert (answer.status_code, code_of(answer)) == (503, "SERVICE_UNAVAILABLE")
+        assert int(answer.headers["Retry-After"]) >= 1
+    assert hash_calls == []
+    assert calls.me(ada.access_token).status_code == 200
+    assert calls.refresh(ada.refresh_token).status_code == 200
+    assert calls.api.post("/auth/logout", by=ada).status_code == 204
+    assert calls.me(ada.access_token).status_code == 401
 
 
 def test_guessing_through_password_change_is_counted_too(api, calls, ada, hash_calls):

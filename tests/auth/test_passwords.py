@@ -5,6 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from argon2 import PasswordHasher
 
+from config import SettingsError
+from devforge_api.app import create_app
 from devforge_api.core import passwords
 from devforge_api.core.db import unit_of_work
 from tests.factories import PASSWORD, code_of
@@ -69,6 +71,11 @@ def test_an_operator_can_refuse_more_passwords(calls_with, tmp_path):
     assert reason(calls.register("ada@example.com", "Correct Horse Battery")) == "PASSWORD_COMMON"
     assert reason(calls.register("ada@example.com", "tr0ub4dor&3")) == "PASSWORD_COMMON"
     assert reason(calls.register("ada@example.com", "password")) == "PASSWORD_COMMON"
+
+
+def test_a_list_that_cannot_be_read_is_noticed_at_start(environ, tmp_path):
+    with pytest.raises(SettingsError, match="DEVFORGE_COMMON_PASSWORDS_FILE"):
+        create_app(environ | {"DEVFORGE_COMMON_PASSWORDS_FILE": str(tmp_path / "missing.txt")})
 
 
 def test_the_commonest_ten_thousand_are_known():

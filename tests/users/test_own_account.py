@@ -86,7 +86,7 @@ def test_every_route_of_ones_own_needs_a_token(api):
 
 
 def nested(depth):
-    value = {}
+    value: dict[str, object] = {}
     for _ in range(depth - 1):
         value = {"a": value}
     return value

@@ -1,0 +1,58 @@
+"""Between server and application: slow clients do not hold the threads that serve the others.
+
+A server hands a request over when its headers are there, not its body. A client that sends one
+byte of its body and then nothing would hold a thread, and eight of them all eight. So bodies are
+read first, by threads of which there are many, and only then does a request take one of the few
+slots in which the application runs. (docs/decisions/0005-server.md)
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+# Threads beside those that serve, for bodies on their way; a waiting one costs some 50 KB.
+READERS = 120
+CHUNK = 64 * 1024
+
+
+class BufferedBodies:
+    """A WSGI application that runs another one, a few requests at a time, on complete bodies.
+
+    :param slots: how many requests the application serves at once.
+    :param limit: bytes; of a larger body no more is read than shows that it is too large.
+    """
+
+    def __init__(self, application: WSGIApplication, *, slots: int, limit: int) -> None:
+        self._application = application
+        self._slots = threading.BoundedSemaphore(slots)
+        self._limit = limit
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+        if self._is_to_be_read(environ):
+            environ["wsgi.input"] = self._read(environ["wsgi.input"])
+        with self._slots:
+            return self._application(environ, start_response)
+
+    def _is_to_be_read(self, environ: WSGIEnvironment) -> bool:
+        """Whether there is a body that the application would read; it refuses others by its headers."""
+        if "HTTP_TRANSFER_ENCODING" in environ:
+            return True
+        declared = environ.get("CONTENT_LENGTH") or "0"
+        return declared.isdecimal() and 0 < int(declared) <= self._limit
+
+    def _read(self, body: io.BufferedIOBase) -> io.BytesIO:
+        whole = io.BytesIO()
+        while whole.tell() <= self._limit:
+            part = body.read(CHUNK)
+            if not part:
+                break
+            whole.write(part)
+        whole.seek(0)
+        return whole

@@ -1,0 +1,158 @@
+"""The OpenAPI document, and whether its examples are true."""
+
+import re
+from functools import partial
+
+import pytest
+from jsonschema import Draft202012Validator, FormatChecker
+from openapi_spec_validator import validate
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from devforge_api.registry import BLUEPRINTS
+from tests.factories import V1
+
+METHODS = {"get", "put", "post", "patch", "delete"}
+
+
+@pytest.fixture
+def document(client):
+    return client.get(f"{V1}/openapi.json").json
+
+
+@pytest.fixture
+def operations(document):
+    return [
+        (f"{method.upper()} {path}", operation)
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if method in METHODS
+    ]
+
+
+@pytest.fixture
+def check(document):
+    """Validate a value against a schema of the document, its references resolved."""
+    resource = Resource.from_contents(document, default_specification=DRAFT202012)
+    registry = Registry().with_resource("urn:document", resource)
+
+    def absolute(node):
+        if isinstance(node, dict):
+            return {
+                key: "urn:document" + value if key == "$ref" else absolute(value)
+                for key, value in node.items()
+            }
+        return [absolute(item) for item in node] if isinstance(node, list) else node
+
+    def run(schema, value, where):
+        validator = Draft202012Validator(absolute(schema), registry=registry, format_checker=FormatChecker())
+        errors = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(value)]
+        assert errors == [], where
+
+    return run
+
+
+def media(part):
+    return part.get("content", {}).get("application/json", {})
+
+
+def test_the_document_is_valid_and_of_version_3_1(document):
+    assert document["openapi"].startswith("3.1.")
+    validate(document)
+
+
+def test_every_route_of_the_api_is_documented(app, operations):
+    documented = {name for name, _ in operations}
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/api/") and rule.endpoint != "api-docs.openapi_json":
+            path = re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule)
+            for method in rule.methods & {one.upper() for one in METHODS}:
+                assert f"{method} {path}" in documented
+
+
+def test_every_operation_can_be_named_found_and_understood(operations):
+    ids = [operation["operationId"] for _, operation in operations]
+    assert len(ids) == len(set(ids))
+    for name, operation in operations:
+        assert re.fullmatch(r"[A-Z].*[^.]", operation["summary"]), name
+        assert operation["tags"], name
+        assert any(status.startswith("2") for status in operation["responses"]), name
+
+
+def test_every_scoped_operation_says_so(app, operations):
+    scopes = {operation.get("x-scope") for _, operation in operations} - {None}
+    assert scopes <= {access.scope for access in app.extensions["devforge-access"].values()}
+    for name, operation in operations:
+        assert bool(operation["security"]) == ("x-scope" in operation), name
+        if "x-scope" in operation:
+            assert {"401", "403"} <= set(operation["responses"]), name
+
+
+def test_every_answer_has_an_example_that_fits_its_schema(operations, check):
+    checked = 0
+    for name, operation in operations:
+        if not name.split()[1].startswith("/api/"):
+            continue
+        for status, response in operation["responses"].items():
+            content = media(response)
+            if status.startswith("2") and content:
+                assert "example" in content, f"{name} {status}"
+                assert "schema" in content, f"{name} {status}"
+                check(content["schema"], content["example"], f"{name} {status}")
+                checked += 1
+    assert checked > 30
+
+
+def test_every_body_has_an_example_that_fits_its_schema(operations, check):
+    for name, operation in operations:
+        if "requestBody" in operation:
+            content = media(operation["requestBody"])
+            check(content["schema"], content["example"], name)
+
+
+def test_every_body_example_is_taken_by_the_route_s_own_schema():
+    loaded = 0
+    for blueprint in BLUEPRINTS:
+        for methods in blueprint._docs.values():
+            for info in methods.values():
+                arguments = info.get("arguments") if isinstance(info, dict) else None
+                for parameter in (arguments or {}).get("parameters", []):
+                    if parameter["in"] == "json":
+                        parameter["schema"].load(parameter["example"])
+                        loaded += 1
+    assert loaded > 15
+
+
+def test_answers_given_are_answers_documented(api, document, check):
+    """Real answers of every kind of resource, against the schemas that the document promises."""
+    admin = api.admin()
+    license_ = api.license(owner=admin)
+    machine = api.post("/licenses/activate", {"key": license_.key, "fingerprint": "m1"})
+    entitlement = api.entitlement("cloud-sync")
+    get = partial(api.get, by=admin)
+    answers = {
+        ("/auth/me", "get"): get("/auth/me"),
+        ("/auth/sessions", "get"): get("/auth/sessions"),
+        ("/auth/activity", "get"): get("/auth/activity"),
+        ("/users", "get"): get("/users"),
+        ("/users/{user_id}", "get"): get(f"/users/{admin.id}"),
+        ("/users/me/settings", "get"): get("/users/me/settings"),
+        ("/products", "get"): get("/products?limit=1"),
+        ("/products/{resource_id}", "get"): get(f"/products/{license_.product_id}"),
+        ("/policies/{resource_id}", "get"): get(f"/policies/{license_.policy_id}"),
+        ("/entitlements/{resource_id}", "get"): get(f"/entitlements/{entitlement}"),
+        ("/licenses", "get"): get("/licenses"),
+        ("/licenses/{license_id}", "get"): get(f"/licenses/{license_.id}"),
+        ("/licenses/{license_id}/machines", "get"): get(f"/licenses/{license_.id}/machines"),
+        ("/licenses/activate", "post"): machine,
+        ("/licenses/validate", "post"): api.post("/licenses/validate", {"key": license_.key, "nonce": "n"}),
+        ("/audit/events", "get"): get("/audit/events"),
+    }
+    for (path, method), answer in answers.items():
+        responses = document["paths"][V1 + path][method]["responses"]
+        check(media(responses[str(answer.status_code)])["schema"], answer.json, f"{method} {path}")
+    unknown = api.post("/licenses/validate", {"key": "unknown"})
+    schema = media(document["paths"][f"{V1}/licenses/validate"]["post"]["responses"]["200"])["schema"]
+    check(schema, unknown.json, "an unknown key")
+    refused = api.post("/policies", {"name": ""}, by=admin)
+    check({"$ref": "#/components/schemas/Error"}, refused.json, "a refusal")

@@ -1,0 +1,131 @@
+"""What holds for every route below /api/, whoever added it."""
+
+import re
+from uuid import uuid4
+
+import pytest
+
+from devforge_api.auth.scopes import ROLE_SCOPES
+from tests.factories import V1, code_of
+
+# Whose `{id}` it is, is no secret to these.
+PUBLIC_DOCUMENT = "/api/v1/openapi.json"
+
+
+def routes(app):
+    """Every (method, rule, access) below /api/."""
+    declared = app.extensions["devforge-access"]
+    for rule in app.url_map.iter_rules():
+        if rule.rule.startswith("/api/") and rule.rule != PUBLIC_DOCUMENT:
+            for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
+                yield method, rule, declared.get((rule.endpoint, method))
+
+
+@pytest.fixture
+def existing(api):
+    """Somebody's resources, by the name of the path's argument."""
+    owner = api.admin()
+    license_ = api.license(owner=owner, policy={"duration_days": 30})
+    body = {"key": license_.key, "fingerprint": "m1"}
+    machine = api.post("/licenses/activate", body).json["data"]["id"]
+    session = api.get("/auth/sessions", by=owner).json["data"][0]["id"]
+    resources = {
+        "products": license_.product_id,
+        "policies": license_.policy_id,
+        "entitlements": api.entitlement("cloud-sync"),
+    }
+
+    def find(rule):
+        ids = {
+            "license_id": license_.id,
+            "machine_id": machine,
+            "session_id": session,
+            "user_id": owner.id,
+            "resource_id": resources.get(rule.rule.split("/")[3]),
+        }
+        return {name: ids[name] for name in rule.arguments}  # a new kind of id is added here
+
+    return find
+
+
+def path_of(rule, ids):
+    path = re.sub(r"<(?:\w+:)?(\w+)>", lambda match: str(ids[match[1]]), rule.rule)
+    return path.removeprefix(V1)
+
+
+BODIES = {
+    "PUT /licenses": {"policy_id": str(uuid4())},
+    "PUT /products": {"name": "Mine", "code": "mine"},
+    "PUT /entitlements": {"name": "Mine", "code": "mine"},
+    "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
+}
+
+
+def test_every_route_declares_who_may_call_it(app):
+    found = list(routes(app))
+    assert len(found) > 40
+    scopes = frozenset().union(*ROLE_SCOPES.values())
+    for method, rule, access in found:
+        assert access is not None, f"{method} {rule}"
+        assert access.scope is None or access.scope in scopes, f"{method} {rule}: {access.scope}"
+
+
+def test_every_scope_is_asked_for_somewhere(app):
+    asked = {access.scope for _, _, access in routes(app)}
+    # Two scopes widen what another route shows instead of opening one.
+    assert frozenset().union(*ROLE_SCOPES.values()) - asked <= {"licenses:read_all"}
+
+
+def test_nobody_enters_a_scoped_route_without_a_token(api, existing):
+    scoped = [(method, rule) for method, rule, access in routes(api.app) if access.scope]
+    for method, rule in scoped:
+        refused = api.call(method, path_of(rule, existing(rule)), {} if method != "GET" else None)
+        assert (refused.status_code, code_of(refused)) == (401, "TOKEN_MISSING"), f"{method} {rule}"
+
+
+def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
+    stranger = api.person()
+    with_ids = [(method, rule, access) for method, rule, access in routes(api.app) if rule.arguments]
+    assert len(with_ids) > 15
+    for method, rule, access in with_ids:
+        path = path_of(rule, existing(rule))
+        body = BODIES.get(f"{method} /{path.split('/')[1]}", {}) if method != "GET" else None
+        refused = api.call(method, path, body, by=stranger)
+        lacks_scope = access.scope not in ROLE_SCOPES["user"]
+        expected = (403, "FORBIDDEN") if lacks_scope else (404, code_of(refused))
+        assert (refused.status_code, code_of(refused)) == expected, f"{method} {rule}"
+        assert refused.status_code == 403 or code_of(refused).endswith("NOT_FOUND")
+
+
+def test_what_is_another_users_looks_like_what_does_not_exist(api, existing):
+    stranger = api.person()
+    for method, rule, access in routes(api.app):
+        if not rule.arguments or access.scope not in ROLE_SCOPES["user"]:
+            continue
+        ids = existing(rule)
+        body = None if method == "GET" else {}
+        answers = [
+            api.call(method, path_of(rule, values), body, by=stranger).json["error"]
+            for values in (ids, {name: uuid4() for name in ids})
+        ]
+        for answer in answers:
+            answer.pop("request_id")
+        assert answers[0] == answers[1], f"{method} {rule}"
+
+
+def test_the_owner_or_an_admin_reaches_what_a_stranger_does_not(api, existing):
+    """The guards above would pass on routes that refuse everybody."""
+    admin = api.admin()
+    reached = 0
+    for method, rule, _ in routes(api.app):
+        if method == "GET" and rule.arguments:
+            assert api.get(path_of(rule, existing(rule)), by=admin).status_code == 200, str(rule)
+            reached += 1
+    assert reached >= 5
+
+
+def test_every_method_that_is_not_there_is_a_405_in_the_envelope(api, existing):
+    for rule in {rule.rule: rule for _, rule, _ in routes(api.app)}.values():
+        refused = api.call("TRACE", path_of(rule, existing(rule)))
+        assert (refused.status_code, code_of(refused)) == (405, "METHOD_NOT_ALLOWED"), str(rule)
+        assert refused.headers["Allow"]
