@@ -1,17 +1,33 @@
-"""Gunicorn, for those who run it behind a buffering proxy: numbers from the environment.
+"""Gunicorn, for those who prefer it: the same settings as `flask serve`, from the environment.
 
-`flask serve` starts the default server instead; docs/decisions/0005-server.md says why.
+Only behind a proxy that buffers: docs/decisions/0005-server.md says why.
 """
 
 import os
+import sys
+from pathlib import Path
 
-bind = f"{os.environ.get('DEVFORGE_HOST', '127.0.0.1')}:{os.environ.get('DEVFORGE_PORT', '8000')}"
-workers = int(os.environ.get("DEVFORGE_WEB_WORKERS", "1"))
-threads = int(os.environ.get("DEVFORGE_WEB_THREADS", "8"))
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this file before it moves here
+
+import config
+from devforge_api.ops.buffering import READERS
+from devforge_api.ops.processes import metrics_environment
+
+try:
+    settings = config.load(os.environ)
+except config.SettingsError as error:
+    sys.exit(str(error))
+
+_host = settings["HOST"]
+bind = f"[{_host}]:{settings['PORT']}" if ":" in _host else f"{_host}:{settings['PORT']}"
+workers = settings["WEB_WORKERS"]
 worker_class = "gthread"
+threads = settings["WEB_THREADS"] + READERS  # most of them only wait for bodies
 keepalive = 5
 timeout = 60
-graceful_timeout = 30
-max_requests_jitter = 0
-control_socket_disable = True
+graceful_timeout = 15
 limit_request_line = 8190
+forwarded_allow_ips = ""  # DEVFORGE_TRUSTED_PROXIES decides whose word counts
+control_socket_disable = True  # it would be made in the home folder
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    os.environ.update(metrics_environment(settings))

@@ -4,9 +4,13 @@ import os
 
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
-from devforge_api.ops.parent import end_with_parent
+from devforge_api.ops.buffering import BufferedBodies
+from devforge_api.ops.processes import end_with_parent
 
 app = create_app()
+app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
+    app.wsgi_app, slots=app.config["WEB_THREADS"], limit=app.config["MAX_BODY_BYTES"]
+)
 
 # The flask CLI finds its application here too; only a server delivers events in the background.
 if os.environ.get("FLASK_RUN_FROM_CLI") != "true":

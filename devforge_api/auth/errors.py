@@ -13,14 +13,6 @@ class InvalidCredentials(DomainError):
         return {"WWW-Authenticate": 'Bearer realm="dev-forge"'}
 
 
-class ProofOutdated(InvalidCredentials):
-    """Address or password is wrong.
-
-    Inside: the password's hash was replaced after it was proven, by a change or by another
-    sign-in that renewed it. Proving again tells which.
-    """
-
-
 class AccountDisabled(DomainError):
     """This account is disabled; ask support."""
 

@@ -10,13 +10,7 @@ from flask.views import MethodView
 from sqlalchemy import Select
 
 from devforge_api.auth import queries
-from devforge_api.auth.errors import (
-    AccountDisabled,
-    EmailNotVerified,
-    InvalidCredentials,
-    ProofOutdated,
-    SessionNotFound,
-)
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials, SessionNotFound
 from devforge_api.auth.models import RevokeReason, Session
 from devforge_api.auth.schemas import (
     ActivitySchema,
@@ -31,7 +25,7 @@ from devforge_api.auth.schemas import (
 )
 from devforge_api.auth.service import sessions, sign_in
 from devforge_api.auth.service.sessions import Tokens
-from devforge_api.auth.service.sign_in import Proof
+from devforge_api.auth.service.sign_in import Proof, ProofOutdated
 from devforge_api.auth.tokens import read_access_token, read_refresh_token
 from devforge_api.core.api import Blueprint
 from devforge_api.core.context import principal
@@ -95,10 +89,12 @@ class Login(MethodView):
     def post(self, data: dict[str, Any]) -> Tokens:
         """Sign in"""
         carries_secret()
-        try:
-            return self._sign_in(**data)
-        except ProofOutdated:
-            return self._sign_in(**data)
+        for _ in range(2):
+            try:
+                return self._sign_in(**data)
+            except ProofOutdated:
+                continue  # what is right now must be proven again
+        raise InvalidCredentials
 
     def _sign_in(self, email: str, password: str, device_name: str | None) -> Tokens:
         proof = _proven(email, password, "auth.sign_in_failed")

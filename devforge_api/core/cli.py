@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -32,8 +31,8 @@ def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, title: str | 
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
-    # Piped output is not cut to the width of a terminal that is not there.
-    Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200).print(table)
+    # Piped output is not folded to the width of a terminal that is not there.
+    Console(width=None if sys.stdout.isatty() else 1000).print(table)
 
 
 def command_line(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -14,10 +14,14 @@ from flask_migrate import upgrade
 
 from config.settings import SETTINGS
 from devforge_api.core.cli import command_line, json_option, show_rows
+from devforge_api.ops.buffering import READERS
 from devforge_api.ops.demo import print_credentials, seed
+from devforge_api.ops.processes import metrics_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER_SECONDS, DRAIN_SECONDS = 15, 30
+# A client has ten seconds for its headers; requests in flight have as long when the server stops,
+# and then a little: together less than the 30 s that orchestrators wait.
+HEADER_SECONDS, DRAIN_SECONDS = 10, 15
 
 
 def _address(host: str | None, port: int | None) -> tuple[str, int]:
@@ -31,7 +35,7 @@ def server_command(settings: Any, host: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", "granian", "--interface", "wsgi", "--host", host, "--port", str(port),
         "--workers", str(settings["WEB_WORKERS"]),
-        "--blocking-threads", str(settings["WEB_THREADS"]),
+        "--blocking-threads", str(settings["WEB_THREADS"] + READERS),
         "--backlog", "2048",
         "--workers-kill-timeout", str(DRAIN_SECONDS),
         "--respawn-failed-workers",
@@ -48,12 +52,7 @@ def _become_server(host: str, port: int) -> None:
     command = server_command(current_app.config, host, port)
     environ = {name: value for name, value in os.environ.items() if name != "FLASK_RUN_FROM_CLI"}
     environ |= {"DEVFORGE_HOST": host, "DEVFORGE_PORT": str(port)}
-    if current_app.config["WEB_WORKERS"] > 1:
-        folder = current_app.config["DATA_DIR"] / "metrics"
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("*.db"):
-            old.unlink()
-        environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    environ |= metrics_environment(current_app.config)
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell

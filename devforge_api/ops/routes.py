@@ -16,6 +16,7 @@ from devforge_api.core.api import Blueprint
 from devforge_api.core.metrics import exposition
 from devforge_api.core.responses import success
 from devforge_api.ops import service
+from devforge_api.ops.errors import MetricsTokenMissing, NotReady
 from devforge_api.ops.schemas import HealthSchema, ReadySchema
 
 blp = Blueprint("ops", __name__, description="Health.")
@@ -43,16 +44,22 @@ class Ready(MethodView):
     """The parts."""
 
     @blp.response(200, ReadySchema)
-    @blp.alt_response(503, schema=ReadySchema, description="Some part is not ready.")
+    @blp.raises(NotReady)
     def get(self) -> Response:
         """Say whether requests can be served: database, migrations, Redis, data folder, jobs"""
-        results = service.run_checks(_checks())
-        data = {check.name: {"ok": check.ok, "detail": check.detail} for check in results}
-        if all(check.ok for check in results):
-            return success({"status": "ready", "checks": data})
-        response = success({"status": "not ready", "checks": data}, 503)
-        response.headers["Retry-After"] = "5"
-        return response
+        results = _readiness().run()
+        checks = {check.name: {"ok": check.ok, "detail": check.detail} for check in results}
+        if failed := [check.name for check in results if not check.ok]:
+            raise NotReady(f"Not ready: {', '.join(failed)}.", checks=checks)
+        return success({"status": "ready", "checks": checks})
+
+
+def _readiness() -> service.Readiness:
+    """This application's checks: kept, so that one which hangs is known at the next question."""
+    found: service.Readiness | None = current_app.extensions.get("devforge-readiness")
+    if found is None:
+        found = current_app.extensions.setdefault("devforge-readiness", service.Readiness(_checks()))
+    return found
 
 
 def _checks() -> dict[str, Callable[[], str]]:
@@ -84,12 +91,13 @@ class Metrics(MethodView):
     """Figures."""
 
     @blp.response(200, {"type": "string"}, content_type="text/plain", example="devforge_up 1")
+    @blp.raises(MetricsTokenMissing)
     def get(self) -> Response:
         """Show figures in Prometheus' text format"""
         token = current_app.config["METRICS_TOKEN"]
         given = request.headers.get("Authorization", "")
         if token and not hmac.compare_digest(given.encode(), f"Bearer {token}".encode()):
-            abort(401, "Send the metrics token as bearer token.")
+            raise MetricsTokenMissing
         if not token and current_app.config["REQUIRE_HTTPS"]:
             abort(404)
         return Response(exposition(), mimetype="text/plain", headers={"Cache-Control": "no-store"})

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TookTooLong
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import redis
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from devforge_api.core import outbox
-from devforge_api.core.db import db
+from devforge_api.core.db import db, reading_engine
 
 CHECK_SECONDS = 2.0
+
+
+class NotThere(Exception):
+    """A part is not ready; the sentence says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +45,16 @@ def check_database() -> str:
 def check_migrations(migrations: Path) -> str:
     """The database is at the newest migration.
 
-    :raises RuntimeError: it is not.
+    :raises NotThere: it is not.
     """
-    heads = set(migration_heads(migrations))
-    found = set(db.session.scalars(text("SELECT version_num FROM alembic_version")))
-    if found != heads:
-        raise RuntimeError("run `flask db upgrade`")
+    with reading_engine().connect() as connection:
+        found = MigrationContext.configure(connection).get_current_heads()
+    if set(found) != set(migration_heads(migrations)):
+        raise NotThere("run `flask db upgrade`")
     return "at head"
 
 
+@lru_cache
 def migration_heads(migrations: Path) -> tuple[str, ...]:
     """The newest revisions among the migration files; one, if the history is linear."""
     settings = Config()
@@ -65,43 +72,68 @@ def check_redis(url: str) -> str:
 def check_data_folder(folder: Path) -> str:
     """The data folder can be written, and has room.
 
-    :raises RuntimeError: less than 50 MB are free.
+    :raises NotThere: less than 50 MB are free.
     """
     if not os.access(folder, os.W_OK):
-        raise RuntimeError(f"{folder} is not writable")
+        raise NotThere("it cannot be written; correct its permissions")
     free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
     if free < 50_000_000:
-        raise RuntimeError(f"{folder} has {free // 1_000_000} MB left")
+        raise NotThere(f"only {free // 1_000_000} MB are left")
     return f"{free // 1_000_000} MB free"
 
 
 def check_jobs(limit: timedelta) -> str:
     """Events are delivered in time.
 
-    :raises RuntimeError: the oldest due one waits for longer than the limit.
+    :raises NotThere: the oldest due one waits for longer than the limit.
     """
     lag = outbox.lag()
     if lag > limit:
-        raise RuntimeError(
-            f"the oldest event waits since {int(lag.total_seconds())} s; is the worker running?"
-        )
+        raise NotThere(f"the oldest event waits since {int(lag.total_seconds())} s; is the worker running?")
     return f"lag {lag.total_seconds():.1f} s"
 
 
-def run_checks(checks: dict[str, Callable[[], str]]) -> list[Check]:
-    """Run checks side by side, each with a time limit."""
-    # Not as a context manager: leaving it would wait for a check that hangs.
-    pool = ThreadPoolExecutor(max_workers=len(checks), thread_name_prefix="ready")
-    running = {name: pool.submit(check) for name, check in checks.items()}
-    results = []
-    for name, future in running.items():
-        try:
-            results.append(Check(name, True, future.result(timeout=CHECK_SECONDS)))
-        except TookTooLong:
-            results.append(Check(name, False, f"no answer within {CHECK_SECONDS:.0f} s"))
-        except RuntimeError as error:
-            results.append(Check(name, False, str(error)))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the part is not ready
-            results.append(Check(name, False, type(error).__name__))
-    pool.shutdown(wait=False, cancel_futures=True)
-    return results
+class Readiness:
+    """Checks that run side by side, each with a time limit.
+
+    One that hangs is not begun again while it does: it costs one thread, however often somebody
+    asks. Those threads do not keep the process from ending either.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], str]]) -> None:
+        self._checks = checks
+        self._running: dict[str, Future[str]] = {}
+        self._lock = threading.Lock()
+
+    def run(self) -> list[Check]:
+        """The state of every part, after at most ``CHECK_SECONDS``."""
+        running = {name: self._begin(name) for name in self._checks}
+        wait(running.values(), timeout=CHECK_SECONDS)
+        return [_result(name, future) for name, future in running.items()]
+
+    def _begin(self, name: str) -> Future[str]:
+        with self._lock:
+            found = self._running.get(name)
+            if found is not None and not found.done():
+                return found
+            future = self._running[name] = Future()
+        call = (future, self._checks[name])
+        threading.Thread(target=_fulfil, args=call, name=f"ready-{name}", daemon=True).start()
+        return future
+
+
+def _fulfil(future: Future[str], check: Callable[[], str]) -> None:
+    try:
+        future.set_result(check())
+    except Exception as error:  # noqa: BLE001 - whatever it is, the part is not ready
+        future.set_exception(error)
+
+
+def _result(name: str, future: Future[str]) -> Check:
+    if not future.done():
+        return Check(name, False, f"no answer within {CHECK_SECONDS:.0f} s")
+    error = future.exception()
+    if error is None:
+        return Check(name, True, future.result())
+    # Only our own sentences: a driver's may hold addresses and names.
+    return Check(name, False, str(error) if isinstance(error, NotThere) else type(error).__name__)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from devforge_api.audit import service as audit
-from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials, ProofOutdated
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
 from devforge_api.auth.models import RevokeReason
 from devforge_api.auth.service.sessions import Tokens, open_session, revoke_all
 from devforge_api.core.encryption import fingerprint
@@ -20,6 +20,14 @@ from devforge_api.core.passwords import check_new_password, hash_password, needs
 from devforge_api.users import service as users
 from devforge_api.users.errors import EmailTaken, UserNotFound
 from devforge_api.users.service import User, email_key
+
+
+class ProofOutdated(Exception):
+    """The password's hash was replaced after it was proven.
+
+    By a change of the password, or by another sign-in that renewed the hash: proving again tells
+    which. No answer ever shows this.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +119,12 @@ def note_wrong_password(email: str, action: str) -> None:
 def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
     """Replace a proven password; every other session ends.
 
-    :raises ProofOutdated: the password's hash was replaced in this moment.
+    :raises InvalidCredentials: the password was changed in this moment.
     """
-    user = _still_proven(proof)
+    try:
+        user = _still_proven(proof)
+    except ProofOutdated:
+        raise InvalidCredentials from None
     users.set_password(user, new_hash)
     revoke_all(user.id, RevokeReason.PASSWORD_CHANGED, but=session_id)
     audit.record("auth.password_changed", target_type="user", target_id=user.id)

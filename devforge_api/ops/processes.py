@@ -1,11 +1,13 @@
-"""What ties a worker process to the process that started it."""
+"""What the processes of one server have in common: an end, and a folder for their metrics."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
 import threading
+from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 
 def end_with_parent() -> None:
@@ -23,3 +25,14 @@ def end_with_parent() -> None:
 def _follow(parent: BaseProcess) -> None:
     parent.join()
     os._exit(1)  # at once: transactions are whole or not there
+
+
+def metrics_environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What several web processes need to add their metrics up: a folder, emptied for this start."""
+    if settings["WEB_WORKERS"] == 1:
+        return {}
+    folder = settings["DATA_DIR"] / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.db"):
+        old.unlink()
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
