@@ -5,7 +5,7 @@ import os
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
 from devforge_api.ops.buffering import BufferedBodies
-from devforge_api.ops.processes import end_with_parent
+from devforge_api.ops.processes import end_with_parent, give_memory_back
 
 app = create_app()
 app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
@@ -14,5 +14,6 @@ app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
 
 # The flask CLI finds its application here too; only a server delivers events in the background.
 if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
+    give_memory_back()
     end_with_parent()
     start_executor(app)

@@ -42,7 +42,12 @@ COMMANDS: tuple[click.Command, ...] = (users_cli, licenses_cli, demo_cli, *OPS_C
 
 
 # What `flask keys reencrypt` brings under a new master key.
-ENCRYPTED = (SigningKey.private_key, License.encrypted_key, IdempotencyKey.answer)
+ENCRYPTED = (
+    SigningKey.private_key,
+    License.encrypted_key,
+    IdempotencyKey.answer,
+    IdempotencyKey.request_hash,
+)
 
 
 def register(app: Flask, api: Api) -> None:

@@ -92,6 +92,7 @@ def environ(
 @pytest.fixture(scope="session")
 def shared_app(environ: dict[str, str]) -> Iterator[Flask]:
     app = create_app(environ)
+    app.extensions["test-environ"] = environ  # for a second application on the same column
     yield app
     with app.app_context():
         db.engine.dispose()

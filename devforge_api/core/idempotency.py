@@ -47,7 +47,7 @@ class IdempotencyKey(Model):
     # The answers concern the user alone: they go when the user goes.
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
     key: Mapped[str]
-    request_hash: Mapped[str]
+    request_hash: Mapped[str]  # encrypted as well: the body may hold something that could be guessed
     claimed_until: Mapped[datetime]
     answer: Mapped[str | None] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
@@ -99,7 +99,11 @@ def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None
         with unit_of_work():
             db.session.add(
                 IdempotencyKey(
-                    id=row_id, user_id=user_id, key=key, request_hash=request_hash, claimed_until=now + CLAIM
+                    id=row_id,
+                    user_id=user_id,
+                    key=key,
+                    request_hash=encrypt(request_hash),
+                    claimed_until=now + CLAIM,
                 )
             )
         return row_id, None
@@ -112,7 +116,7 @@ def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None
         if known is None:  # released just now
             raise IdempotencyInFlight(1)
         expired = known.created_at < now - KEPT
-        if not expired and known.request_hash != request_hash:
+        if not expired and decrypt(known.request_hash) != request_hash:
             raise IdempotencyKeyReused
         if not expired and known.answer is not None:
             return known.id, known.answer
@@ -123,7 +127,11 @@ def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None
         db.session.flush()
         db.session.add(
             IdempotencyKey(
-                id=row_id, user_id=user_id, key=key, request_hash=request_hash, claimed_until=now + CLAIM
+                id=row_id,
+                user_id=user_id,
+                key=key,
+                request_hash=encrypt(request_hash),
+                claimed_until=now + CLAIM,
             )
         )
     return row_id, None

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from flask import current_app, request
 from marshmallow import Schema, ValidationError, fields, validate
-from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_, select, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from devforge_api.core import fields as f
@@ -141,12 +141,16 @@ class Listing:
         count = select(func.count()).select_from(counted.limit(REACH + 1).subquery())
         whose = _whose(query["sort"])
         if cursor := query.get("cursor"):
-            statement = statement.where(_after(keys, _read_cursor(cursor, whose, keys)))
+            stretches = _stretches(keys, _read_cursor(cursor, whose, keys))
         else:
-            statement = statement.offset((page - 1) * limit)
+            stretches, statement = [true()], statement.offset((page - 1) * limit)
         ordered = statement.options(*self.load).order_by(*(_order(column, down) for column, down in keys))
         # Rows and total by one statement; the total is computed once, not for each row.
-        found = db.session.execute(ordered.limit(limit + 1).add_columns(count.scalar_subquery())).all()
+        ordered = ordered.add_columns(count.scalar_subquery())
+        found: list[Any] = []
+        for stretch in stretches:
+            if (missing := limit + 1 - len(found)) > 0:
+                found += db.session.execute(ordered.where(stretch).limit(missing)).all()
         rows = [row for row, _ in found]
         first_page = page == 1 and not cursor
         total = found[0][1] if found else 0 if first_page else db.session.scalar(count) or 0
@@ -228,8 +232,12 @@ def _order(column: Column, down: bool) -> ColumnElement[Any]:
     return column.desc().nulls_first() if down else column.asc().nulls_last()
 
 
-def _after(keys: list[tuple[Column, bool]], values: list[Any]) -> ColumnElement[bool]:
-    """Rows that come after these values in the order of ``keys``."""
+def _stretches(keys: list[tuple[Column, bool]], values: list[Any]) -> list[ColumnElement[bool]]:
+    """Rows that come after these values in the order of ``keys``, as one or two stretches of an index.
+
+    A condition on the first key alone lets an index begin there instead of passing by all rows
+    before; rows on the other side of the border between values and NULL are a stretch of their own.
+    """
     alternatives = []
     equal: list[ColumnElement[bool]] = []
     for (column, down), value in zip(keys, values, strict=True):
@@ -237,10 +245,11 @@ def _after(keys: list[tuple[Column, bool]], values: list[Any]) -> ColumnElement[
         equal.append(column.is_(None) if value is None else column == value)
     after = or_(*alternatives)
     (column, down), value = keys[0], values[0]
-    if value is None or (_nullable(column) and not down):
-        return after
-    # Says nothing new, but an index can begin here instead of passing by all rows before.
-    return and_(column <= value if down else column >= value, after)
+    if value is None:
+        beyond_border = [column.is_not(None)] if down else []
+        return [and_(column.is_(None), after), *beyond_border]
+    beyond_border = [column.is_(None)] if _nullable(column) and not down else []
+    return [and_(column <= value if down else column >= value, after), *beyond_border]
 
 
 def _beyond(column: Column, down: bool, value: Any) -> ColumnElement[bool]:

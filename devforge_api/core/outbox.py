@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import Index, Text, delete, func, select, update
+from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
@@ -142,10 +142,12 @@ def claim(limit: int = 20) -> list[UUID]:
         .order_by(OutboxRow.next_attempt_at, OutboxRow.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
+        # A plain subquery may be run again for each row, and then locks more than the limit.
+        .cte("due")
     )
     take = (
         update(OutboxRow)
-        .where(OutboxRow.id.in_(due))
+        .where(OutboxRow.id.in_(select(due.c.id)))
         .values(attempts=OutboxRow.attempts + 1, next_attempt_at=now + current_app.config["OUTBOX_LEASE"])
         .returning(OutboxRow.id)
         .execution_options(synchronize_session=False)
@@ -237,10 +239,13 @@ def payloads_since(name: str, since: datetime) -> list[dict[str, Any]]:
     return list(db.session.scalars(statement))
 
 
-def purge_delivered() -> int:
-    """Delete rows delivered longer ago than they are kept. Returns how many."""
+def is_purgeable() -> ColumnElement[bool]:
+    """The rows that were delivered longer ago than they are kept."""
     before = utc_now() - current_app.config["OUTBOX_KEEP_DELIVERED"]
-    result: Any = db.session.execute(
-        delete(OutboxRow).where(OutboxRow.status == OutboxStatus.DELIVERED, OutboxRow.delivered_at < before)
-    )
+    return and_(OutboxRow.status == OutboxStatus.DELIVERED, OutboxRow.delivered_at < before)
+
+
+def purge_delivered() -> int:
+    """Delete what is purgeable. Returns how many rows."""
+    result: Any = db.session.execute(delete(OutboxRow).where(is_purgeable()))
     return int(result.rowcount)

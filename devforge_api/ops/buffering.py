@@ -37,6 +37,9 @@ class BufferedBodies:
         """Serve one request."""
         if self._is_to_be_read(environ):
             environ["wsgi.input"] = self._read(environ["wsgi.input"])
+            if "HTTP_TRANSFER_ENCODING" not in environ:
+                # Whoever reads it shall compare it with its declared length: it may be cut short.
+                environ.pop("wsgi.input_terminated", None)
         with self._slots:
             return self._application(environ, start_response)
 

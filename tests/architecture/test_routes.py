@@ -1,11 +1,13 @@
 """What holds for every route below /api/, whoever added it."""
 
 import re
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from devforge_api.auth.scopes import ROLE_SCOPES
+from devforge_api.users.models import Role
 from tests.factories import V1, code_of
 
 # Whose `{id}` it is, is no secret to these.
@@ -53,7 +55,7 @@ def path_of(rule, ids):
     return path.removeprefix(V1)
 
 
-BODIES = {
+BODIES: dict[str, dict[str, Any]] = {
     "PUT /licenses": {"policy_id": str(uuid4())},
     "PUT /products": {"name": "Mine", "code": "mine"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
@@ -89,9 +91,9 @@ def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
     assert len(with_ids) > 15
     for method, rule, access in with_ids:
         path = path_of(rule, existing(rule))
-        body = BODIES.get(f"{method} /{path.split('/')[1]}", {}) if method != "GET" else None
+        body = None if method == "GET" else BODIES.get(f"{method} /{path.split('/')[1]}", {})
         refused = api.call(method, path, body, by=stranger)
-        lacks_scope = access.scope not in ROLE_SCOPES["user"]
+        lacks_scope = access.scope not in ROLE_SCOPES[Role.USER]
         expected = (403, "FORBIDDEN") if lacks_scope else (404, code_of(refused))
         assert (refused.status_code, code_of(refused)) == expected, f"{method} {rule}"
         assert refused.status_code == 403 or code_of(refused).endswith("NOT_FOUND")
@@ -100,10 +102,10 @@ def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
 def test_what_is_another_users_looks_like_what_does_not_exist(api, existing):
     stranger = api.person()
     for method, rule, access in routes(api.app):
-        if not rule.arguments or access.scope not in ROLE_SCOPES["user"]:
+        if not rule.arguments or access.scope not in ROLE_SCOPES[Role.USER]:
             continue
         ids = existing(rule)
-        body = None if method == "GET" else {}
+        body: dict[str, Any] | None = None if method == "GET" else {}
         answers = [
             api.call(method, path_of(rule, values), body, by=stranger).json["error"]
             for values in (ids, {name: uuid4() for name in ids})

@@ -263,7 +263,9 @@ def test_a_list_costs_two_queries_at_most_the_token_check_included(api, admin, c
         assert len(statements) <= 2, (query, statements)
 
 
-@pytest.mark.parametrize("query", ["", "sort=email", "sort=-last_login", "status=active", "role=user"])
+@pytest.mark.parametrize(
+    "query", ["", "sort=email", "sort=last_login", "sort=-last_login", "status=active", "role=user"]
+)
 def test_a_long_list_is_read_by_an_index_alone(api, admin, on_postgresql, count_queries, query):
     """The plan of the very statement that the list sends, at 20,000 rows: nothing is sorted."""
     add_users(api, 20_000, last_login=lambda number: BEGAN + timedelta(seconds=number))

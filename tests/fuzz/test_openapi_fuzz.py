@@ -6,6 +6,7 @@ No 5xx, no undocumented status, no answer that violates its schema, nothing inva
 import re
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -25,7 +26,8 @@ def fuzz(address: str, token: str | None, *which: str, examples: int = EXAMPLES)
         "--exclude-checks", "positive_data_acceptance",
         "--max-examples", str(examples), *authorization, *which,
     ]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    with tempfile.TemporaryDirectory() as folder:  # where it keeps its notes
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     tested = re.search(r"Tested: (\d+)", done.stdout)
     assert tested is not None, done.stdout[-3_000:]

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -106,35 +106,27 @@ def free_port() -> int:
         return port
 
 
-@pytest.fixture
-def start_server(environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    """Start servers with further settings; all are ended with the test."""
-    with ExitStack() as stack:
-
-        def start(*command: str, port: int | None = None, **settings: str) -> Server:
-            port = port or free_port()
-            log = tmp_path / f"server-{port}.log"
-            inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEVFORGE_", "PROMETHEUS_"))}
-            given = {f"DEVFORGE_{name}": value for name, value in settings.items()}
-            variables = {**inherited, **environ, "DEVFORGE_PORT": str(port), "HOME": str(tmp_path), **given}
-            line = [sys.executable, "-m", *(command or ("flask", "--app", "wsgi", "serve"))]
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    line, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-                )
-            stack.callback(_end, process)
-            server = Server(process, port, log)
-            until(
-                lambda: server.is_answering() or process.poll() is not None, "the server does not come up"
-            )
-            assert process.poll() is None, log.read_text()
-            return server
-
-        yield start
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
+@contextmanager
+def running(
+    environ: dict[str, str], folder: Path, *command: str, port: int | None = None, **settings: str
+) -> Iterator[Server]:
+    """A server with the column's environment and further settings, until the block ends."""
+    port = port or free_port()
+    log = folder / f"server-{port}.log"
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEVFORGE_", "PROMETHEUS_"))}
+    given = {f"DEVFORGE_{name}": value for name, value in settings.items()}
+    variables = {**inherited, **environ, "DEVFORGE_PORT": str(port), "HOME": str(folder), **given}
+    line = [sys.executable, "-m", *(command or ("flask", "--app", "wsgi", "serve"))]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            line, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    try:
+        server = Server(process, port, log)
+        until(lambda: server.is_answering() or process.poll() is not None, "the server does not come up")
+        assert process.poll() is None, log.read_text()
+        yield server
+    finally:
         process.terminate()
         try:
             process.wait(30)
@@ -144,6 +136,16 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture
-def live_server(app: object, start_server: Callable[..., Server]) -> Server:
-    """A running server beside the `api` fixture, on the same data."""
-    return start_server()
+def start_server(environ: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Start servers with further settings; all are ended with the test."""
+    with ExitStack() as stack:
+        yield lambda *command, **settings: stack.enter_context(
+            running(environ, tmp_path, *command, **settings)
+        )
+
+
+@pytest.fixture(scope="module")
+def live_server(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A running server beside the `api` fixture, on the same data; for a file of tests."""
+    with running(environ, tmp_path_factory.mktemp("server")) as server:
+        yield server

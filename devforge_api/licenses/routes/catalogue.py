@@ -78,10 +78,11 @@ def _publish(kind: Kind, path: str, schema: type[Schema], listing: Listing) -> N
             catalogue.remove(kind, locked(resource_id))
 
     name, plural = kind.name, path.strip("/")
+    one = f"an {name}" if name[0] in "aeiou" else f"a {name}"
     Collection.__name__, Item.__name__ = plural.capitalize(), name.capitalize()
-    Collection.get.__doc__, Collection.post.__doc__ = f"List {plural}", f"Make a {name}"
-    Item.get.__doc__, Item.put.__doc__ = f"Show a {name}", f"Replace a {name}"
-    Item.patch.__doc__, Item.delete.__doc__ = f"Change part of a {name}", f"Delete a {name}"
+    Collection.get.__doc__, Collection.post.__doc__ = f"List {plural}", f"Make {one}"
+    Item.get.__doc__, Item.put.__doc__ = f"Show {one}", f"Replace {one}"
+    Item.patch.__doc__, Item.delete.__doc__ = f"Change part of {one}", f"Delete {one}"
     blp.route(path)(Collection)
     blp.route(f"{path}/<uuid:resource_id>")(Item)
 

@@ -1,4 +1,4 @@
-"""``flask serve|start|settings``: the server's own commands."""
+"""``flask serve|start|worker|beat``: the long-running processes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
-from config.settings import SETTINGS
-from devforge_api.core.cli import command_line, json_option, show_rows
+from devforge_api.core.cli import command_line
 from devforge_api.ops.buffering import READERS
 from devforge_api.ops.demo import print_credentials, seed
 from devforge_api.ops.processes import metrics_environment
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 # A client has ten seconds for its headers; requests in flight have as long when the server stops,
 # and then a little: together less than the 30 s that orchestrators wait.
 HEADER_SECONDS, DRAIN_SECONDS = 10, 15
@@ -121,28 +120,3 @@ def _become_celery(*arguments: str) -> None:
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
-
-
-@click.command("settings")
-@json_option
-@with_appcontext
-def settings(as_json: bool) -> None:
-    """List every setting with its present value; secrets are not shown."""
-    rows = (
-        {
-            "setting": setting.variable,
-            "value": _shown(setting.secret, current_app.config[setting.key]),
-            "meaning": setting.help,
-        }
-        for setting in SETTINGS
-    )
-    show_rows(rows, as_json=as_json)
-
-
-def _shown(secret: bool, value: Any) -> str:
-    if secret:
-        return "(set)" if value else ""
-    return ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
-
-
-OPS_COMMANDS = (serve, start, worker, beat, settings)
