@@ -18,7 +18,7 @@ def verdict(api: Api) -> Callable[..., dict[str, Any]]:
         key = license_ if isinstance(license_, str) else license_.key
         answer = api.post("/licenses/validate", {"key": key, **scope})
         assert answer.status_code == 200, answer.json
-        data: dict[str, Any] = answer.json["data"]
+        data: dict[str, Any] = answer.get_json()["data"]
         return data
 
     return ask
