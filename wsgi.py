@@ -1,13 +1,18 @@
 """What WSGI servers load: the application from the environment, with its executor."""
 
 import os
+import sys
 
+from config import SettingsError
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
 from devforge_api.ops.buffering import BufferedBodies
 from devforge_api.ops.processes import end_with_parent, give_memory_back
 
-app = create_app()
+try:
+    app = create_app()
+except SettingsError as error:
+    sys.exit(f"Error: {error}")  # a sentence that says what to change, not a traceback
 app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
     app.wsgi_app, slots=app.config["WEB_THREADS"], limit=app.config["MAX_BODY_BYTES"]
 )

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from celery import Celery
+from celery.signals import worker_process_init
 from flask import Flask
 from kombu.exceptions import OperationalError
 
@@ -51,6 +52,13 @@ def make_celery(app: Flask) -> Celery:
             },
         },
     )
+
+    def forget_connections(**_: object) -> None:
+        # A forked process must not talk on its parent's connections.
+        with app.app_context():
+            db.engine.dispose(close=False)
+
+    worker_process_init.connect(forget_connections, weak=False)
 
     def deliver(row_id: str) -> None:
         with app.app_context():

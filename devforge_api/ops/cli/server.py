@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # A client has ten seconds for its headers; requests in flight have as long when the server stops,
 # and then a little: together less than the 30 s that orchestrators wait.
 HEADER_SECONDS, DRAIN_SECONDS = 10, 15
+OPEN_FILES = 8192
 
 
 def _address(host: str | None, port: int | None) -> tuple[str, int]:
@@ -46,12 +49,33 @@ def server_command(settings: Any, host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
+def _check_address(host: str, port: int) -> None:
+    """Say in a sentence what the server would say in a traceback."""
+    try:
+        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise click.ClickException(f"Port {port} on {host} cannot be opened: {error.strerror}.") from error
+
+
+def _allow_connections() -> None:
+    """Raise the number of open files, often 1,024, as far as we may: connections count."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def _become_server(host: str, port: int) -> None:
     """Replace this process by the server: signals reach it, and no memory is held twice."""
+    _check_address(host, port)
     command = server_command(current_app.config, host, port)
     environ = {name: value for name, value in os.environ.items() if name != "FLASK_RUN_FROM_CLI"}
     environ |= {"DEVFORGE_HOST": host, "DEVFORGE_PORT": str(port)}
     environ |= metrics_environment(current_app.config)
+    _allow_connections()
     sys.stdout.flush()
     os.chdir(ROOT)
     os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
