@@ -110,7 +110,7 @@ def only_one() -> Iterator[None]:
         try:
             fcntl.flock(own_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say("Waiting for another dev.py, which is installing …")
+            say("Waiting for another dev.py, which is installing …", sys.stderr)
             fcntl.flock(own_file, fcntl.LOCK_EX)
         yield
 
@@ -172,7 +172,7 @@ def is_usable(stamp: dict[str, str]) -> bool:
 def make_venv() -> None:
     """Make ``.venv`` from nothing, in place of a broken one."""
     check_venv_module()
-    say("Making the virtual environment .venv …")
+    say("Making the virtual environment .venv …", sys.stderr)
     base = getattr(sys, "_base_executable", None) or sys.executable  # survives an activated .venv
     try:
         if VENV.exists() or VENV.is_symlink():
@@ -186,7 +186,7 @@ def make_venv() -> None:
 
 def install(locked_set: str) -> None:
     """Install one locked set with pip, which checks every file against its hash."""
-    say(f"Installing the packages of {locked_set} …")
+    say(f"Installing the packages of {locked_set} …", sys.stderr)
     Stamp().write(installing=locked_set)
     pip = [str(PYTHON), "-I", "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
     run_or_refuse(

@@ -9,14 +9,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # gunicorn reads this file before it moves here
 
-import config
+from config import SettingsError, load
 from devforge_api.ops.buffering import READERS
 from devforge_api.ops.processes import metrics_environment
 
 try:
-    settings = config.load(os.environ)
-except config.SettingsError as error:
-    sys.exit(str(error))
+    settings = load(os.environ)
+except SettingsError as error:
+    sys.exit(f"Error: {error}")
 
 _host = settings["HOST"]
 bind = f"[{_host}]:{settings['PORT']}" if ":" in _host else f"{_host}:{settings['PORT']}"
