@@ -183,12 +183,12 @@ def test_a_start_hands_over_to_the_application(copy: Path, port: int) -> None:
 
 
 def test_packages_are_installed_again_only_when_the_locked_set_has_changed(copy: Path) -> None:
-    assert "Installing" in dev(copy, "flask").stdout
+    assert "Installing" in dev(copy, "flask").stderr
     again = dev(copy, "flask", "routes", "--help")
     assert assert_serves(again)["arguments"] == ["--app", "wsgi", "routes", "--help"]
-    assert "Installing" not in again.stdout
+    assert "Installing" not in again.stderr
     (copy / "requirements.txt").write_text("# something else\n")
-    changed = dev(copy, "flask").stdout
+    changed = dev(copy, "flask").stderr
     assert "Installing" in changed
     assert "Making" not in changed
 
@@ -200,17 +200,17 @@ def test_a_broken_off_installation_is_begun_anew(copy: Path) -> None:
     assert "missing-1.0" in failed.stderr
     assert failed.stderr.splitlines()[-1].startswith("The packages could not be installed")
     (copy / "requirements.txt").write_text("# nothing\n")
-    assert "Making" in dev(copy, "flask").stdout
+    assert "Making" in dev(copy, "flask").stderr
     (copy / ".venv" / "bin" / "python").unlink()
-    assert "Making" in dev(copy, "flask").stdout
+    assert "Making" in dev(copy, "flask").stderr
 
 
 def test_two_first_starts_at_once_install_once(copy: Path) -> None:
     command = [sys.executable, "dev.py", "flask"]
     starts = [
-        subprocess.Popen(command, cwd=copy, env=environment(copy), stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(command, cwd=copy, env=environment(copy), stderr=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
-    outputs = [start.communicate(timeout=100)[0] for start in starts]
+    outputs = [start.communicate(timeout=100)[1] for start in starts]
     assert [start.returncode for start in starts] == [0, 0]
     assert "".join(outputs).count("Installing the packages") == 1

@@ -26,14 +26,10 @@ def run(app, *arguments):
 
 
 def rows(app):
+    """How many users, products, policies and licences there are."""
     with app.app_context():
-        counts = [
-            db.session.scalar(db.select(db.func.count()).select_from(model)) for model in (User, Product)
-        ]
-        counts += [
-            db.session.scalar(db.select(db.func.count()).select_from(model)) for model in (Policy, License)
-        ]
-    return counts
+        counts = (db.select(db.func.count()).select_from(kind) for kind in (User, Product, Policy, License))
+        return [db.session.scalar(count) for count in counts]
 
 
 def test_the_demo_is_made_once_and_its_credentials_work(demo_app, tmp_path):
