@@ -249,11 +249,16 @@ def run(host: str, port: int, data_dir: str | None, demo: bool) -> NoReturn:
 
 
 def test(arguments: Sequence[str]) -> NoReturn:
-    """Run the test suite on every core, or pytest with exactly the given arguments."""
+    """Run the test suite on every core, or pytest with exactly the given arguments.
+
+    ``--all`` alone adds what takes long: fuzzing, a browser, Node's tools.
+    """
     ensure_venv(TEST_SET)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     everything = ["-n", str(min(cores, MOST_TEST_WORKERS)), "--dist", "worksteal"]
-    become([str(PYTHON), "-m", "pytest", *(arguments or everything)], venv_environment())
+    if list(arguments) in ([], ["--all"]):
+        arguments = [*everything, *arguments]
+    become([str(PYTHON), "-m", "pytest", *arguments], venv_environment())
 
 
 def check() -> int:
