@@ -249,10 +249,7 @@ def run(host: str, port: int, data_dir: str | None, demo: bool) -> NoReturn:
 
 
 def test(arguments: Sequence[str]) -> NoReturn:
-    """Run the test suite on every core, or pytest with exactly the given arguments.
-
-    ``--all`` alone adds what takes long: fuzzing, a browser, Node's tools.
-    """
+    """Run the suite on every core (``--all``: with what takes long), or pytest with other arguments."""
     ensure_venv(TEST_SET)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     everything = ["-n", str(min(cores, MOST_TEST_WORKERS)), "--dist", "worksteal"]

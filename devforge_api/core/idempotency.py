@@ -97,15 +97,7 @@ def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None
     row_id = uuid7()
     try:
         with unit_of_work():
-            db.session.add(
-                IdempotencyKey(
-                    id=row_id,
-                    user_id=user_id,
-                    key=key,
-                    request_hash=encrypt(request_hash),
-                    claimed_until=now + CLAIM,
-                )
-            )
+            db.session.add(_new_claim(row_id, user_id, key, request_hash))
         return row_id, None
     except IntegrityError:
         pass
@@ -125,16 +117,18 @@ def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None
         # Its server was killed before the commit, or its day is over: the work is ours.
         db.session.delete(known)
         db.session.flush()
-        db.session.add(
-            IdempotencyKey(
-                id=row_id,
-                user_id=user_id,
-                key=key,
-                request_hash=encrypt(request_hash),
-                claimed_until=now + CLAIM,
-            )
-        )
+        db.session.add(_new_claim(row_id, user_id, key, request_hash))
     return row_id, None
+
+
+def _new_claim(row_id: UUID, user_id: UUID, key: str, request_hash: str) -> IdempotencyKey:
+    return IdempotencyKey(
+        id=row_id,
+        user_id=user_id,
+        key=key,
+        request_hash=encrypt(request_hash),
+        claimed_until=utc_now() + CLAIM,
+    )
 
 
 def _mine(claim_id: UUID) -> Any:
