@@ -44,7 +44,8 @@ def address(environ, tmp_path):
 
 
 def printed_tour() -> str:
-    return re.search(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    return str(block)
 
 
 def answers(text: str) -> list[dict]:

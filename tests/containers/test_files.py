@@ -1,0 +1,68 @@
+"""No container engine runs here: the files are checked against the project that they describe."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import yaml
+
+from config.settings import SETTINGS
+from devforge_api.app import create_app
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
+OWN_SERVICES = ["api", "worker", "beat", "migrate"]
+
+
+@pytest.fixture(scope="module")
+def commands(tmp_path_factory):
+    return create_app({"DEVFORGE_DATA_DIR": str(tmp_path_factory.mktemp("data"))}).cli.commands
+
+
+def known_variables():
+    names = {setting.variable for setting in SETTINGS}
+    return names | {setting.variable + "_FILE" for setting in SETTINGS if setting.secret}
+
+
+def test_the_image_copies_what_is_there_and_all_that_the_server_imports():
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    names = [name for line in copied for name in line.split()]
+    assert all((ROOT / name).exists() for name in names)
+    assert {"wsgi.py", "config", "migrations", "devforge_api", "requirements.txt"} <= set(names)
+
+
+def test_what_the_image_copies_is_not_ignored():
+    admitted = {line.removeprefix("!") for line in (ROOT / ".dockerignore").read_text().splitlines()}
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", DOCKERFILE, re.MULTILINE)
+    assert {name for line in copied for name in line.split()} <= admitted
+
+
+def test_the_image_runs_as_an_ordinary_user_with_a_health_check():
+    assert re.search(r"^USER devforge$", DOCKERFILE, re.MULTILINE)
+    assert "HEALTHCHECK" in DOCKERFILE
+    assert "/health" in DOCKERFILE
+
+
+def test_the_image_sets_only_known_settings():
+    assert set(re.findall(r"(DEVFORGE_[A-Z_]+)=", DOCKERFILE)) <= known_variables()
+
+
+@pytest.mark.parametrize("name", OWN_SERVICES)
+def test_a_service_runs_a_command_that_exists_with_settings_that_exist(commands, name):
+    service = COMPOSE["services"][name]
+    program, command, *_ = service["command"]
+    assert program == "flask"
+    assert command in commands
+    assert {key for key in service["environment"] if key.startswith("DEVFORGE_")} <= known_variables()
+    assert set(service["secrets"]) <= set(COMPOSE["secrets"])
+
+
+def test_redis_evicts_nothing():
+    assert "--maxmemory-policy noeviction" in shlex.join(COMPOSE["services"]["redis"]["command"])
+
+
+def test_nothing_but_the_api_is_published_and_that_only_to_this_machine():
+    published = {name: one["ports"] for name, one in COMPOSE["services"].items() if "ports" in one}
+    assert published == {"api": ["127.0.0.1:8000:8000"]}
