@@ -223,7 +223,9 @@ def silently(command: Sequence[str], environment: dict[str, str]) -> subprocess.
 def venv_environment() -> dict[str, str]:
     """The process environment of someone who has activated ``.venv``."""
     path = os.environ.get("PATH", os.defpath)
-    return {**os.environ, "VIRTUAL_ENV": str(VENV), "PATH": str(PYTHON.parent) + os.pathsep + path}
+    venv = {"VIRTUAL_ENV": str(VENV), "PATH": str(PYTHON.parent) + os.pathsep + path}
+    # A stray .env file would reach the command line and not the servers: neither reads one.
+    return {**os.environ, **venv, "FLASK_SKIP_DOTENV": "1"}
 
 
 def become(command: Sequence[str], environment: dict[str, str]) -> NoReturn:

@@ -23,7 +23,11 @@ from devforge_api.core.db import db, uuid7
 from devforge_api.core.encryption import encrypt, fingerprint
 from devforge_api.core.keys import ensure_signing_keys
 
-TIERS = (("solo", 1, ["sync"]), ("team", 3, ["ai", "sync"]), ("enterprise", 5, ["ai", "audit", "sso", "sync"]))
+TIERS = (
+    ("solo", 1, ["sync"]),
+    ("team", 3, ["ai", "sync"]),
+    ("enterprise", 5, ["ai", "audit", "sso", "sync"]),
+)
 MACHINES_MOST = 3
 TOKEN_LIFETIME = timedelta(hours=2)  # longer than a run, unlike a real one
 
@@ -50,7 +54,9 @@ def main() -> None:
         finally:
             raw.close()
         tokens = [
-            make_access_token(user_id=user, session_id=session, token_version=1, role="user", lifetime=TOKEN_LIFETIME)
+            make_access_token(
+                user_id=user, session_id=session, token_version=1, role="user", lifetime=TOKEN_LIFETIME
+            )
             for user, session in users[: options.tokens]
         ]
     options.output.write_text(json.dumps({"pairs": pairs[:40_000], "tokens": tokens}))
@@ -59,13 +65,16 @@ def main() -> None:
 def _users(cursor: Cursor[Any], count: int) -> list[tuple[UUID, UUID]]:
     now = datetime.now(UTC)
     people = [(uuid7(), uuid7()) for _ in range(count)]
-    columns = "id, email, email_key, name, role, status, settings, token_version, version, created_at, updated_at"
+    columns = (
+        "id, email, email_key, name, role, status, settings, token_version, version, created_at, updated_at"
+    )
     with cursor.copy(f"COPY users ({columns}) FROM STDIN") as copy:
         for number, (user, _) in enumerate(people):
             email = f"user{number}@example.com"
             copy.write_row((user, email, email, f"User {number}", "user", "active", "{}", 1, 1, now, now))
     columns = (
-        "id, user_id, counter, issued_at, expires_at, absolute_expires_at, device_name, last_seen_at, created_at"
+        "id, user_id, counter, issued_at, expires_at, absolute_expires_at, device_name, last_seen_at,"
+        " created_at"
     )
     later = now + timedelta(days=7)
     with cursor.copy(f"COPY sessions ({columns}) FROM STDIN") as copy:
@@ -110,15 +119,28 @@ def _licenses(cursor: Cursor[Any], count: int) -> list[tuple[str, str]]:
         license_id, machines = uuid7(), chance.randint(1, MACHINES_MOST)
         policy = chance.choice(policies)
         rows.append(
-            (license_id, policy, product, fingerprint(key), sealed, status, expires, machines, "{}", 1, now, now)
+            (
+                license_id,
+                policy,
+                product,
+                fingerprint(key),
+                sealed,
+                status,
+                expires,
+                machines,
+                "{}",
+                1,
+                now,
+                now,
+            )
         )
         for _ in range(machines):
             machine = f"{chance.getrandbits(256):064x}"
             seats.append((uuid7(), license_id, machine, now))
             pairs.append((key, machine))
     columns = (
-        "id, policy_id, product_id, key_hash, encrypted_key, status, expires_at, machine_count, metadata, version,"
-        " created_at, updated_at"
+        "id, policy_id, product_id, key_hash, encrypted_key, status, expires_at, machine_count, metadata,"
+        " version, created_at, updated_at"
     )
     with cursor.copy(f"COPY licenses ({columns}) FROM STDIN") as copy:
         for row in rows:

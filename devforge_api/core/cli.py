@@ -13,6 +13,7 @@ import click
 from marshmallow import ValidationError
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from devforge_api.core.context import Occasion, acting
 from devforge_api.core.errors import DomainError
@@ -47,6 +48,10 @@ def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(f"{error.message} ({error.code})") from error
         except ValidationError as error:
             raise click.ClickException(_told(error)) from error
+        except (OperationalError, ProgrammingError) as error:
+            raise click.ClickException(
+                f"The database cannot be used; is it there, and migrated by `flask db upgrade`? ({error.orig})"
+            ) from error
 
     return run
 
