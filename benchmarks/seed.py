@@ -93,11 +93,11 @@ def _licenses(cursor: Cursor[Any], count: int) -> list[tuple[str, str]]:
         f" VALUES (%s, 'Studio', 'studio', {stamp})",
         (product,),
     )
-    for code, key in codes.items():
+    for code, entitlement_id in codes.items():
         cursor.execute(
             f"INSERT INTO entitlements (id, name, code, metadata, version, created_at, updated_at)"
             f" VALUES (%s, %s, %s, {stamp})",
-            (key, code, code),
+            (entitlement_id, code, code),
         )
     policies = []
     for name, machines, included in TIERS:

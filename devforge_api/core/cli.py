@@ -50,7 +50,7 @@ def command_line(function: Callable[..., Any]) -> Callable[..., Any]:
             raise click.ClickException(_told(error)) from error
         except (OperationalError, ProgrammingError) as error:
             raise click.ClickException(
-                f"The database cannot be used; is it there, and migrated by `flask db upgrade`? ({error.orig})"
+                f"The database cannot be used: is it there, and has `flask db upgrade` run? ({error.orig})"
             ) from error
 
     return run
