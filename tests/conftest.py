@@ -37,10 +37,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--all"):
-        extended = [item for item in items if item.get_closest_marker("extended")]
-        config.hook.pytest_deselected(items=extended)
-        items[:] = [item for item in items if item not in extended]
+    left_out = {item for item in items if _is_left_out(item, everything=config.getoption("--all"))}
+    if left_out:
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
+
+
+def _is_left_out(item: pytest.Item, *, everything: bool) -> bool:
+    if item.get_closest_marker("extended") and not everything:
+        return True
+    callspec = getattr(item, "callspec", None)
+    embedded = callspec is not None and callspec.params.get("environ") == "embedded"
+    return embedded and item.get_closest_marker("production_column") is not None
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -87,9 +87,8 @@ def test_a_full_pool_of_connections_is_a_503(make_api):
     assert (refused.status_code, code_of(refused)) == (503, "SERVICE_UNAVAILABLE")
 
 
-def test_a_value_that_the_database_refuses_is_a_400(make_api, add_route, on_postgresql):
-    if not on_postgresql:
-        pytest.skip("SQLite takes any value")
+@pytest.mark.production_column("SQLite takes any value")
+def test_a_value_that_the_database_refuses_is_a_400(make_api, add_route):
     api = make_api()
 
     def overflowing():

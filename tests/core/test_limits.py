@@ -113,9 +113,8 @@ def test_a_success_forgives_the_failures_before_it(make_api):
             assert api.post("/auth/login", body).status_code == status
 
 
-def test_all_processes_share_one_budget(make_api, on_postgresql):
-    if not on_postgresql:
-        pytest.skip("without Redis there is one web process")
+@pytest.mark.production_column("without Redis there is one web process")
+def test_all_processes_share_one_budget(make_api):
     first, second = make_api(LIMIT_ANONYMOUS=2), make_api(LIMIT_ANONYMOUS=2)
     answers = [api.post(*VALIDATE).status_code for api in (first, second, first, second)]
     assert answers == [200, 200, 429, 429]
@@ -175,9 +174,8 @@ def test_a_redis_that_never_answers_is_not_asked_by_every_request(make_api):
     assert asked < 30  # limits and revocation would each have asked that often
 
 
-def test_limits_return_to_redis_when_it_does(make_api, environ, on_postgresql):
-    if not on_postgresql:
-        pytest.skip("needs Redis")
+@pytest.mark.production_column("needs Redis")
+def test_limits_return_to_redis_when_it_does(make_api, environ):
     api = make_api(LIMIT_ANONYMOUS=1000)
     breaker = api.app.extensions["devforge-limits"]["breaker"]
     breaker.trip()

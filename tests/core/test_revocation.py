@@ -16,10 +16,8 @@ from tests.factories import code_of
 
 
 @pytest.fixture
-def server(environ, app, on_postgresql):
+def server(environ, app):
     """The column's Redis."""
-    if not on_postgresql:
-        pytest.skip("needs Redis")
     with redis.Redis.from_url(environ["DEVFORGE_REDIS_URL"], decode_responses=True) as client:
         yield client
 
@@ -79,6 +77,7 @@ def test_a_revocation_acts_on_the_next_request_of_every_process(make_api, revoke
     assert me(there, admin) == 200
 
 
+@pytest.mark.production_column("needs Redis")
 def test_an_emptied_redis_is_told_every_denial_before_it_is_trusted_again(make_api, server, revoke):
     api = make_api()
     admin, person = api.admin(), api.person(role="support")
@@ -93,6 +92,7 @@ def test_an_emptied_redis_is_told_every_denial_before_it_is_trusted_again(make_a
     assert me(api, person) == "TOKEN_REVOKED"
 
 
+@pytest.mark.production_column("needs Redis")
 def test_a_revocation_holds_while_redis_is_away_and_after_its_return(make_api, server, revoke):
     here, there = make_api(), make_api()
     admin, person = here.admin(), here.person(role="support")
@@ -106,6 +106,7 @@ def test_a_revocation_holds_while_redis_is_away_and_after_its_return(make_api, s
     assert me(there, person) == "TOKEN_REVOKED"
 
 
+@pytest.mark.production_column("needs Redis")
 def test_a_denial_that_could_not_be_repeated_is_tried_again(make_api, server):
     api = make_api()
     person = api.person()
@@ -118,6 +119,7 @@ def test_a_denial_that_could_not_be_repeated_is_tried_again(make_api, server):
     assert "ConnectionError" in str(row.error)
 
 
+@pytest.mark.production_column("needs Redis")
 def test_trusted_redis_saves_the_query(make_api, server, count_queries):
     api = make_api()
     person = api.person()
@@ -127,6 +129,7 @@ def test_trusted_redis_saves_the_query(make_api, server, count_queries):
     assert len(statements) == 1
 
 
+@pytest.mark.production_column("needs Redis")
 def test_a_late_repetition_does_not_lower_a_newer_version(app, server):
     user_id = uuid4()
     key = revocation.user_key(user_id)
@@ -139,6 +142,7 @@ def test_a_late_repetition_does_not_lower_a_newer_version(app, server):
         assert 15 * 60 < server.ttl(key) <= 16 * 60
 
 
+@pytest.mark.production_column("needs Redis")
 def test_a_denial_whose_transaction_failed_locks_nobody_out(make_api, server):
     api = make_api()
     person = api.person()

@@ -118,9 +118,8 @@ def test_calls_for_after_the_commit_are_dropped_by_a_rollback():
     assert seen == []
 
 
-def test_reads_outside_of_it_hold_no_transaction(api, on_postgresql):
-    if not on_postgresql:
-        pytest.skip("SQLite has no server to ask")
+@pytest.mark.production_column("SQLite has no server to ask")
+def test_reads_outside_of_it_hold_no_transaction(api):
     person = api.person()
     api.get("/auth/me", by=person)
     api.get("/licenses", by=person)

@@ -110,9 +110,8 @@ def test_the_sql_can_be_read_before_it_is_run(fresh):
     assert tables(fresh) <= {"alembic_version"}
 
 
+@pytest.mark.production_column("SQLite locks the whole file")
 def test_a_migration_does_not_wait_for_a_lock_for_long(fresh):
-    if fresh["DEVFORGE_DATABASE_URL"].startswith("sqlite"):
-        pytest.skip("SQLite locks the whole file")
     flask_db(fresh, "upgrade")
     engine = create_engine(fresh["DEVFORGE_DATABASE_URL"])
     with engine.begin() as connection:

@@ -23,12 +23,6 @@ def post(server, path, body, headers=None):
     return answer.status, json.loads(text) if text else None
 
 
-@pytest.fixture
-def with_redis(environ):
-    if "DEVFORGE_REDIS_URL" not in environ:
-        pytest.skip("several processes need Redis")
-
-
 def test_a_server_that_is_told_to_stop_answers_what_it_has_begun(api, start_server):
     server = start_server()
     person = api.person()
@@ -116,7 +110,8 @@ def test_a_taken_port_is_named(environ, live_server):
     )
 
 
-def test_two_workers_refuse_a_revoked_session_at_the_next_request(api, start_server, with_redis):
+@pytest.mark.production_column("several processes need Redis")
+def test_two_workers_refuse_a_revoked_session_at_the_next_request(api, start_server):
     server = start_server(WEB_WORKERS="2")
     person = api.person()
 
@@ -130,7 +125,8 @@ def test_two_workers_refuse_a_revoked_session_at_the_next_request(api, start_ser
     assert statuses() == {401}
 
 
-def test_two_workers_count_one_limit_and_add_up_one_figure(api, start_server, with_redis):
+@pytest.mark.production_column("several processes need Redis")
+def test_two_workers_count_one_limit_and_add_up_one_figure(api, start_server):
     server = start_server(WEB_WORKERS="2", LIMIT_ANONYMOUS="20", METRICS_TOKEN="figures")
     with ThreadPoolExecutor(8) as pool:
         ask = lambda _: post(server, "/licenses/validate", {"key": "unknown"})[0]  # noqa: E731

@@ -110,9 +110,8 @@ def test_a_database_that_hangs_does_not_hang_the_answer(another_app, black_hole)
     assert app.test_client().get("/health").status_code == 200
 
 
-def test_a_statement_that_hangs_is_waited_for_by_one_thread(app, on_postgresql):
-    if not on_postgresql:
-        pytest.skip("SQLite's readers wait for nobody")
+@pytest.mark.production_column("SQLite's readers wait for nobody")
+def test_a_statement_that_hangs_is_waited_for_by_one_thread(app):
     import threading
 
     with app.app_context(), db.engine.begin() as connection:
