@@ -14,12 +14,12 @@ from uuid import UUID
 
 import jwt as pyjwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from flask import Flask, current_app
+from flask import Flask, current_app, g
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.errors import TokenExpired, TokenInvalid
-from devforge_api.core.keys import KeyPurpose, keyring
+from devforge_api.core.keys import KeyPair, KeyPurpose, keyring
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HEADER = {"alg": "EdDSA", "typ": "JWT"}
@@ -56,7 +56,17 @@ def init_app(app: Flask) -> None:
 
 @jwt.encode_key_loader
 def _signing_key(_identity: Any) -> Ed25519PrivateKey:
-    return keyring(KeyPurpose.TOKENS).signing().private
+    pair: KeyPair = g.token_signing_pair
+    return pair.private
+
+
+def _header_of_signing_key() -> dict[str, str]:
+    """Choose the key for one token: its ``kid`` now, its private half when the library asks for it.
+
+    Asked for twice, a rotation in between would put one key's name on the other's signature.
+    """
+    g.token_signing_pair = keyring(KeyPurpose.TOKENS).signing()
+    return {"kid": g.token_signing_pair.kid}
 
 
 def _verifying_key(header: dict[str, Any]) -> Ed25519PublicKey:
@@ -76,7 +86,7 @@ def make_access_token(
         identity=str(user_id),
         expires_delta=lifetime,
         additional_claims={"sid": str(session_id), "ver": token_version, "role": role},
-        additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
+        additional_headers=_header_of_signing_key(),
     )
     return token
 
@@ -96,7 +106,7 @@ def make_refresh_token(
             "nbf": issued,
             "exp": int(expires_at.timestamp()),
         },
-        additional_headers={"kid": keyring(KeyPurpose.TOKENS).signing().kid},
+        additional_headers=_header_of_signing_key(),
     )
     return token
 

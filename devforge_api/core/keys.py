@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,9 @@ from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.errors import Conflict, NotFound, Unavailable
 
 REFRESH_SECONDS = 60.0  # after which every process signs with a rotated key, and drops a removed one
+# A new key signs only when it is older than any process's last look for unknown ones can be:
+# whoever meets its signature then has read it already, or reads it now.
+SETTLING = timedelta(seconds=10)
 UNKNOWN_KID_PAUSE = 5.0  # seconds between database look-ups for kids that nobody has seen
 
 
@@ -117,14 +120,15 @@ class Keyring:
         return found
 
     def _load(self) -> None:
-        statement = select(SigningKey.kid, SigningKey.private_key, SigningKey.retired_at)
+        statement = select(SigningKey.kid, SigningKey.private_key, SigningKey.created_at)
         statement = statement.where(SigningKey.purpose == self.purpose).order_by(SigningKey.created_at)
         pairs: dict[str, KeyPair] = {}
         signing = None
         with reading_engine().connect() as connection:
-            for kid, pem, retired_at in connection.execute(statement):
+            for kid, pem, created_at in connection.execute(statement):
                 pairs[kid] = self._pairs.get(kid) or _open(kid, pem)
-                signing = signing if retired_at else pairs[kid]
+                if signing is None or created_at <= utc_now() - SETTLING:
+                    signing = pairs[kid]
         self._pairs, self._signing, self._loaded = pairs, signing, time.monotonic()
 
 
@@ -155,9 +159,9 @@ def _make_first(engine: Engine, purpose: KeyPurpose) -> None:
 
 
 def rotate(purpose: KeyPurpose) -> str:
-    """Make a new key that signs from now on; older ones go on verifying. Returns its ``kid``.
+    """Make a new key that signs soon; older ones go on verifying. Returns its ``kid``.
 
-    Other processes follow within a minute, or when they meet the new ``kid``.
+    Every process knows it after ten seconds, and signs with it after a minute at most.
     """
     row = _new_row(purpose)
     db.session.execute(

@@ -9,9 +9,9 @@ from sqlalchemy import delete, insert, select, update
 from devforge_api.app import create_app
 from devforge_api.core import keys
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.encryption import decrypt, encrypt
-from devforge_api.core.keys import KeyPurpose, SigningKey, ensure_signing_keys, keyring
+from devforge_api.core.keys import SETTLING, KeyPurpose, SigningKey, ensure_signing_keys, keyring, rotate
 from tests.factories import code_of
 
 TABLE = db.metadata.tables["signing_keys"]
@@ -121,11 +121,13 @@ def test_a_retired_key_still_verifies_and_no_longer_signs(make_api):
     with api.app.app_context():
         ensure_signing_keys()
     old = api.person()
-    with api.app.app_context(), db.engine.begin() as connection:
-        connection.execute(update(SigningKey).values(retired_at=utc_now()))
+    with api.app.app_context(), unit_of_work():
+        kid = rotate(KeyPurpose.TOKENS)
+        ten_seconds_ago = {"created_at": utc_now() - SETTLING}
+        db.session.execute(update(SigningKey).where(SigningKey.kid == kid).values(ten_seconds_ago))
+        oldest = {"created_at": utc_now() - 2 * SETTLING}
+        db.session.execute(update(SigningKey).where(SigningKey.kid != kid).values(oldest))
     rotated = make_api()
-    with rotated.app.app_context():
-        ensure_signing_keys()
     new = rotated.person()
     kid_of = [jwt.get_unverified_header(person.access_token)["kid"] for person in (old, new)]
     assert kid_of == kids()

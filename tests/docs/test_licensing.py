@@ -24,7 +24,8 @@ def test_verdicts_stand_in_the_order_in_which_they_are_decided():
     codes = documented_codes()
     in_order = [
         "NOT_FOUND", "BANNED", "REVOKED", "SUSPENDED", "PRODUCT_SCOPE_MISMATCH", "POLICY_SCOPE_MISMATCH",
-        "USER_SCOPE_MISMATCH", "ENTITLEMENTS_SCOPE_EMPTY", "ENTITLEMENTS_MISSING", "NO_MACHINE", "NO_MACHINES",
+        "USER_SCOPE_MISMATCH", "ENTITLEMENTS_SCOPE_EMPTY", "ENTITLEMENTS_MISSING", "NO_MACHINE",
+        "NO_MACHINES",
         "FINGERPRINT_SCOPE_EMPTY", "FINGERPRINT_SCOPE_MISMATCH", "TOO_MANY_MACHINES", "EXPIRED", "VALID",
     ]  # fmt: skip
     assert codes == in_order

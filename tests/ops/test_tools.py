@@ -1,14 +1,17 @@
 """``flask keys`` and ``flask outbox``."""
 
 import json
+import time
 from datetime import timedelta
 
+import jwt as pyjwt
 import pytest
 from sqlalchemy import update
 
 from devforge_api.app import create_app
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.keys import SigningKey
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from tests.conftest import SECRETS
 from tests.factories import PASSWORD
@@ -37,12 +40,30 @@ def test_after_a_rotation_old_tokens_still_verify_and_new_ones_are_signed_by_the
     assert states.pop(kid) == "signs"
     assert set(states.values()) == {"verifies only"}
     assert api.get("/auth/me", by=before).status_code == 200
+    with app.app_context(), unit_of_work():  # ten seconds later
+        old = {"created_at": utc_now() - timedelta(seconds=11)}
+        db.session.execute(update(SigningKey).where(SigningKey.kid == kid).values(old))
     fresh = create_app(dict(app.extensions["test-environ"]))  # another process, with nothing cached
     login = {"email": before.email, "password": PASSWORD}
     answer = fresh.test_client().post("/api/v1/auth/login", json=login).get_json()
     token = answer["data"]["access_token"]
+    assert pyjwt.get_unverified_header(token)["kid"] == kid
     headers = {"Authorization": f"Bearer {token}"}
+    # Ten seconds have not really passed: a look for another unknown key may be that recent.
+    while app.test_client().get("/api/v1/auth/me", headers=headers).status_code == 401:
+        time.sleep(0.2)
     assert app.test_client().get("/api/v1/auth/me", headers=headers).status_code == 200
+    with fresh.app_context():
+        db.engine.dispose()
+
+
+def test_a_new_key_waits_until_every_process_knows_it(app, api, flask):
+    first = api.person()
+    kid = flask("keys", "rotate", "tokens").strip()
+    fresh = create_app(dict(app.extensions["test-environ"]))
+    login = {"email": first.email, "password": PASSWORD}
+    answer = fresh.test_client().post("/api/v1/auth/login", json=login).get_json()
+    assert pyjwt.get_unverified_header(answer["data"]["access_token"])["kid"] != kid
     with fresh.app_context():
         db.engine.dispose()
 

@@ -39,7 +39,7 @@ def list_keys(as_json: bool) -> None:
 @purpose_argument
 @command_line
 def rotate(purpose: str) -> None:
-    """Sign with a new key from now on; older ones go on verifying. Prints the new kid."""
+    """Sign with a new key within a minute; older ones go on verifying. Prints the new kid."""
     with unit_of_work():
         kid = keys.rotate(KeyPurpose(purpose))
     click.echo(kid)
