@@ -161,3 +161,11 @@ def test_the_session_shows_when_and_from_where_it_was_last_refreshed(api, calls,
     after = api.get("/auth/sessions", by=ada).json["data"][0]
     assert (before["id"], after["address"]) == (after["id"], "203.0.113.9")
     assert after["last_seen_at"] > before["last_seen_at"]
+
+
+def test_a_rotation_updates_its_session_once(api, count_queries):
+    # Twice would lock the user's row as well, against a deletion that holds it and waits here.
+    person = api.person()
+    with count_queries() as statements:
+        assert api.post("/auth/refresh", {"refresh_token": person.refresh_token}).status_code == 200
+    assert [one.split()[:2] for one in statements if one.startswith("UPDATE")] == [["UPDATE", "sessions"]]

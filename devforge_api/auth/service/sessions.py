@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import case, delete, literal, or_, select, update
 
 from devforge_api.audit import service as audit
 from devforge_api.auth.models import RevokeReason, Session
@@ -15,7 +15,7 @@ from devforge_api.auth.tokens import RefreshClaims, make_access_token, make_refr
 from devforge_api.core import revocation
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion
-from devforge_api.core.db import db
+from devforge_api.core.db import UtcDateTime, db
 from devforge_api.core.errors import TokenRevoked
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
@@ -75,6 +75,10 @@ def refresh(claims: RefreshClaims) -> Tokens | None:
     """
     now = utc_now()
     issued_at = now.replace(microsecond=0)
+    idle_end = literal(issued_at + IDLE_LIFETIME, UtcDateTime())
+    past_absolute = Session.absolute_expires_at < idle_end
+    # One update and no second one: PostgreSQL would check the second's foreign key by locking the
+    # user's row, against a deletion that holds it and waits for this session.
     rotate = (
         update(Session)
         .where(
@@ -85,7 +89,11 @@ def refresh(claims: RefreshClaims) -> Tokens | None:
             Session.expires_at > now,
         )
         .values(
-            counter=Session.counter + 1, issued_at=issued_at, last_seen_at=now, address=occasion().address
+            counter=Session.counter + 1,
+            issued_at=issued_at,
+            expires_at=case((past_absolute, Session.absolute_expires_at), else_=idle_end),
+            last_seen_at=now,
+            address=occasion().address,
         )
         .execution_options(synchronize_session=False)
     )
@@ -98,10 +106,7 @@ def refresh(claims: RefreshClaims) -> Tokens | None:
     user = db.session.get(User, session.user_id)
     if user is None or not user.is_active:
         raise TokenRevoked
-    if rotated:
-        session.expires_at = min(issued_at + IDLE_LIFETIME, session.absolute_expires_at)
-        db.session.flush()
-    elif claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE:
+    if not rotated and (claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE):
         _end_for_reuse(session, user)
         return None
     return _tokens(session, user)
