@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from devforge_api.core import outbox
-from devforge_api.core.worker import WorkerThread
+from devforge_api.core.worker import WorkerThread, make_signing_keys
 
 
 def start_executor(app: Flask) -> None:
@@ -18,4 +18,5 @@ def start_executor(app: Flask) -> None:
         return
     from devforge_api.core.celery_executor import CeleryExecutor, make_celery  # noqa: PLC0415
 
+    make_signing_keys(app)
     outbox.install_executor(app, CeleryExecutor(make_celery(app)))

@@ -32,11 +32,7 @@ class WorkerThread:
         The first signing key is made here, before a request can need it. A database that is away
         does not keep the server from starting: the thread tries again.
         """
-        try:
-            with self.app.app_context():
-                ensure_signing_keys()
-        except SQLAlchemyError:
-            self.app.logger.exception("no signing key yet: the database is not ready")
+        make_signing_keys(self.app)
         outbox.install_executor(self.app, self)
         self._thread.start()
 
@@ -71,6 +67,15 @@ class WorkerThread:
                 self.app.logger.exception("the worker thread failed and goes on")
             if not worked:
                 self._wake.wait(pause)
+
+
+def make_signing_keys(app: Flask) -> None:
+    """Make the first signing keys before a request needs one; a database that is away is no obstacle."""
+    try:
+        with app.app_context():
+            ensure_signing_keys()
+    except SQLAlchemyError:
+        app.logger.exception("no signing key yet: the database is not ready")
 
 
 def drain(stop: threading.Event | None = None) -> int:
