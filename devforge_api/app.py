@@ -11,7 +11,7 @@ from flask import Flask
 
 import config
 from devforge_api import registry
-from devforge_api.core import db, encryption, gateway, keys, limits, logs, revocation, security
+from devforge_api.core import db, encryption, gateway, keys, limits, logs, redis_link, revocation, security
 from devforge_api.core.api import Api
 from devforge_api.core.json import OrjsonProvider
 
@@ -33,6 +33,7 @@ def create_app(environ: Mapping[str, str] | None = None, **overrides: Any) -> Fl
     db.init_app(app)
     encryption.init_app(app)
     keys.init_app(app)
+    redis_link.init_app(app)
     limits.init_app(app)
     revocation.init_app(app)
     security.init_app(app)

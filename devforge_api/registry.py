@@ -53,7 +53,7 @@ ENCRYPTED = (
 def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
     tokens.init_app(app)
-    security.install_verifier(app, verification.verify_access_token)
+    security.install_authority(app, verification)
     outbox.init_app(app, EVENTS)
     encryption.install_columns(app, ENCRYPTED)
     for blueprint in BLUEPRINTS:

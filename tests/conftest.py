@@ -122,8 +122,8 @@ def empty(app: Flask) -> None:
                     connection.execute(table.delete())
         db.session.remove()
     state = app.extensions["devforge-limits"]
-    state["shared"].storage.reset()
-    state["local"].storage.reset()
+    state.shared.storage.reset()
+    state.local.storage.reset()
     if url := app.config["REDIS_URL"]:
         with redis.Redis.from_url(url) as client:
             client.flushdb()

@@ -17,6 +17,7 @@ class Principal:
     role: str
     scopes: frozenset[str]
     session_id: UUID
+    token_version: int
 
 
 @dataclass(slots=True)

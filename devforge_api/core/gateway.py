@@ -136,12 +136,11 @@ def _admit() -> None:
         charge(access.limit, address)
         return
     try:
-        principal = security.verify(bearer_token())
+        principal = security.admit(bearer_token())
     except TokenRefused:
         charge(Limit.ANONYMOUS, address)
         raise
     occasion().principal = principal
-    charge(Limit.USER, str(principal.user_id))
     if access.scope not in principal.scopes:
         raise Forbidden(None, scope=access.scope)
 

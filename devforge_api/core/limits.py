@@ -11,17 +11,21 @@ import math
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app, g
 from flask_limiter import Limiter
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
+from devforge_api.core import revocation
 from devforge_api.core.errors import RateLimited, Unavailable
-from devforge_api.core.redis_link import Breaker, connection_options
+from devforge_api.core.redis_link import Link
+from devforge_api.core.revocation import Denials
+from devforge_api.core.windows import Denied, MemoryLost, RedisWindows
 
 
 class Limit(StrEnum):
@@ -50,24 +54,34 @@ class Budget:
     reset: int
 
 
+@dataclass(frozen=True, slots=True)
+class _State:
+    """Where requests are counted: in Redis if there is one, else (or while it is away) here."""
+
+    items: dict[Limit, RateLimitItem]
+    shared: RateLimiter
+    local: RateLimiter
+    link: Link | None
+
+
 def init_app(app: Flask) -> None:
     """Attach Flask-Limiter to its storage; a black-holed Redis costs at most 0.2 s."""
-    redis_url = app.config["REDIS_URL"]
-    app.config["RATELIMIT_STORAGE_URI"] = redis_url or "memory://"
-    if redis_url:
-        options = {**connection_options(), "key_prefix": "devforge:limits"}
-        app.config["RATELIMIT_STORAGE_OPTIONS"] = options
+    link: Link | None = app.extensions["devforge-redis"]
+    app.config["RATELIMIT_STORAGE_URI"] = "memory://"
+    if link:
+        app.config["RATELIMIT_STORAGE_URI"] = f"{RedisWindows.STORAGE_SCHEME[0]}://"
+        app.config["RATELIMIT_STORAGE_OPTIONS"] = {"link": link}
     limiter = Limiter(lambda: "each charge names its own key", strategy="sliding-window-counter")
     limiter.init_app(app)
     shared = limiter.limiter
     # Its own hook sees only matched routes and their decorators; the gateway charges all requests.
     limiter.enabled = False
-    app.extensions["devforge-limits"] = {
-        "shared": shared,
-        "breaker": Breaker(),
-        "local": SlidingWindowCounterRateLimiter(MemoryStorage()),
-        "items": {limit: RateLimitItemPerMinute(app.config[limit]) for limit in Limit},
-    }
+    app.extensions["devforge-limits"] = _State(
+        items={limit: RateLimitItemPerMinute(app.config[limit]) for limit in Limit},
+        shared=shared,
+        local=SlidingWindowCounterRateLimiter(MemoryStorage()),
+        link=link,
+    )
 
 
 def charge(limit: Limit, key: str) -> None:
@@ -76,7 +90,55 @@ def charge(limit: Limit, key: str) -> None:
     :raises RateLimited: the budget is used up; nothing was counted.
     :raises Unavailable: a credential limit cannot be counted now.
     """
-    budget, admitted = _strategy_call(limit, key)
+    state = _state()
+    if not _charge_in_redis(state, limit, key, None):
+        if limit in FAIL_CLOSED and state.link:
+            raise Unavailable(1)
+        _charge_here(state.local if state.link else state.shared, state.items[limit], limit, key)
+
+
+def charge_unless_denied(limit: Limit, key: str, denials: Denials) -> bool:
+    """The same by one call that also asks for denials; False: nothing was counted.
+
+    Either Redis did not answer, or it does not vouch for the token: the database has to.
+    """
+    return _charge_in_redis(_state(), limit, key, denials)
+
+
+def forgive(limit: Limit, key: str) -> None:
+    """Forget what was counted: the account's owner has signed in."""
+    state = _state()
+    try:
+        state.shared.clear(state.items[limit], limit.name, key)
+    except RedisError:
+        pass  # the count runs out by itself within a minute
+
+
+def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | None) -> bool:
+    """Whether Redis has counted or refused the request."""
+    if state.link is None or state.link.breaker.is_open():
+        return False
+    storage: Any = state.shared.storage
+    item = state.items[limit]
+    try:
+        window = storage.count(item.key_for(limit.name, key), item.amount, item.get_expiry(), denials)
+    except MemoryLost:
+        revocation.distrust()
+        return False
+    except (Denied, RedisError):
+        return False
+    _settle(limit, Budget(item.amount, window.remaining, window.reset), admitted=window.admitted)
+    return True
+
+
+def _charge_here(strategy: RateLimiter, item: RateLimitItem, limit: Limit, key: str) -> None:
+    admitted = strategy.hit(item, limit.name, key)
+    stats = strategy.get_window_stats(item, limit.name, key)
+    reset = max(1, math.ceil(stats.reset_time - time.time()))
+    _settle(limit, Budget(item.amount, max(0, stats.remaining), reset), admitted=admitted)
+
+
+def _settle(limit: Limit, budget: Budget, *, admitted: bool) -> None:
     known: Budget | None = g.get("rate_budget")
     if limit not in UNTOLD and (known is None or budget.remaining <= known.remaining):
         g.rate_budget = budget
@@ -84,35 +146,12 @@ def charge(limit: Limit, key: str) -> None:
         raise RateLimited(budget.reset)
 
 
-def forgive(limit: Limit, key: str) -> None:
-    """Forget what was counted: the account's owner has signed in."""
-    state = current_app.extensions["devforge-limits"]
-    try:
-        state["shared"].clear(state["items"][limit], limit.name, key)
-    except RedisError:
-        pass  # the count runs out by itself within a minute
+def _state() -> _State:
+    state: _State = current_app.extensions["devforge-limits"]
+    return state
 
 
-def _strategy_call(limit: Limit, key: str) -> tuple[Budget, bool]:
-    state = current_app.extensions["devforge-limits"]
-    item = state["items"][limit]
-    if not state["breaker"].is_open():
-        try:
-            return _hit(state["shared"], item, limit, key)
-        except RedisError:
-            state["breaker"].trip()
-    if limit in FAIL_CLOSED:
-        raise Unavailable(1)
-    return _hit(state["local"], item, limit, key)
-
-
-def _hit(strategy: Any, item: Any, limit: Limit, key: str) -> tuple[Budget, bool]:
-    admitted = strategy.hit(item, limit.name, key)
-    stats = strategy.get_window_stats(item, limit.name, key)
-    reset = max(1, math.ceil(stats.reset_time - time.time()))
-    return Budget(item.amount, max(0, stats.remaining), reset), admitted
-
-
+@lru_cache(maxsize=4096)
 def address_key(address: str | None) -> str:
     """The address that a limit counts: IPv6 by /64, mapped IPv4 as IPv4."""
     try:

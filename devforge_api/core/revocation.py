@@ -9,47 +9,50 @@ have been written again. Redis must not evict keys: ``maxmemory-policy noevictio
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-import redis
 from flask import Flask, current_app
 from redis.exceptions import RedisError
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.outbox import emit, on, payloads_since
-from devforge_api.core.redis_link import Breaker, connection_options
+from devforge_api.core.redis_link import Link, Script, redis_link
 
 TTL = 16 * 60  # seconds; longer than any access token lives
 MARKER = "devforge:denials:complete"
 # A repeated denial may arrive late: it must not lower what a newer one has raised.
-RAISE_SCRIPT = """
+RAISE = Script("""
 local held = redis.call('GET', KEYS[1])
 if held and tonumber(held) > tonumber(ARGV[1]) then return 0 end
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
-"""
+""")
+MARK = Script("return redis.call('SET', KEYS[1], '1')")
 
 EVENT = "auth.denied"
 
 
-class _State:
-    def __init__(self, url: str) -> None:
-        self.client: redis.Redis = redis.Redis.from_url(url, **connection_options())
-        self._raise = self.client.register_script(RAISE_SCRIPT)
-        self.trusted = False  # whether this process knows that Redis holds every recent denial
-        self.breaker = Breaker()
+@dataclass(frozen=True, slots=True)
+class Denials:
+    """What Redis has to hold, and not to hold, to vouch for a token."""
 
-    def write(self, key: str, value: str) -> None:
-        """Store a denial, unless a stronger one is there."""
-        self._raise(keys=[key], args=[value, TTL])
+    keys: tuple[str, str, str]
+    token_version: int
+
+
+@dataclass(slots=True)
+class _Trust:
+    """This process knows that Redis held every recent denial at this epoch of the link."""
+
+    epoch: int = -1
 
 
 def init_app(app: Flask) -> None:
-    """Connect to Redis where it is configured."""
-    url = app.config["REDIS_URL"]
-    app.extensions["devforge-revocation"] = _State(url) if url else None
+    """Nothing is known of Redis yet."""
+    app.extensions["devforge-revocation"] = _Trust()
 
 
 def session_key(session_id: UUID | str) -> str:
@@ -73,63 +76,58 @@ def deny_user(user_id: UUID, *, below_version: int) -> None:
 
 
 def _deny(key: str, value: str) -> None:
-    if state := _state():
+    if link := redis_link():
         try:
-            state.write(key, value)
+            _write(link, key, value)
         except RedisError:
-            _distrust(state)
+            pass  # the outbox repeats it, and meanwhile this process asks the database
     emit(EVENT, key=key, value=value)
 
 
 @on(EVENT)
 def repeat_denial(payload: dict[str, Any]) -> None:
     """Write a committed denial again; raises while Redis is away, so that it is retried."""
-    if state := _state():
-        state.write(payload["key"], payload["value"])
+    if link := redis_link():
+        _write(link, payload["key"], payload["value"])
 
 
-def check(session_id: str, user_id: str, version: int) -> Literal[True] | None:
-    """Whether a token is still admitted, or None where only the database knows.
+def denials_of(session_id: UUID, user_id: UUID, token_version: int) -> Denials | None:
+    """What to ask Redis for, or None where only the database knows.
 
-    A denial found here is left to the database to confirm: it was written before its commit, and
-    where that failed, the user must not stay locked out.
+    A denial that is found is left to the database to confirm: it was written before its commit,
+    and where that failed, the user must not stay locked out.
     """
-    state = _state()
-    if state is None or (not state.trusted and not _regain_trust(state)):
+    link = redis_link()
+    if link is None or link.breaker.is_open():
         return None
-    try:
-        found: Any = state.client.mget(MARKER, session_key(session_id), user_key(user_id))
-    except RedisError:
-        _distrust(state)
+    if _trust().epoch != link.epoch and not _regain_trust(link):
         return None
-    marker, session_denied, least = found
-    if marker is None:
-        state.trusted = False
-        return None
-    admitted = session_denied is None and (least is None or version >= int(least))
-    return True if admitted else None
+    return Denials((MARKER, session_key(session_id), user_key(user_id)), token_version)
 
 
-def _regain_trust(state: _State) -> bool:
+def distrust() -> None:
+    """Ask the database until every recent denial is known to stand in Redis again."""
+    _trust().epoch = -1
+
+
+def _regain_trust(link: Link) -> bool:
     """Write every denial that may still matter, then say that Redis is complete."""
-    if state.breaker.is_open():
-        return False
+    epoch = link.epoch
     try:
         for denial in payloads_since(EVENT, utc_now() - timedelta(seconds=TTL)):
-            state.write(denial["key"], denial["value"])
-        state.client.set(MARKER, "1")
+            _write(link, denial["key"], denial["value"])
+        link.run(MARK, [MARKER], [])
     except RedisError:
-        _distrust(state)
         return False
-    state.trusted = True
+    _trust().epoch = epoch
     return True
 
 
-def _distrust(state: _State) -> None:
-    state.trusted = False
-    state.breaker.trip()
+def _write(link: Link, key: str, value: str) -> None:
+    """Store a denial, unless a stronger one is there."""
+    link.run(RAISE, [key], [value, TTL])
 
 
-def _state() -> _State | None:
-    found: _State | None = current_app.extensions["devforge-revocation"]
+def _trust() -> _Trust:
+    found: _Trust = current_app.extensions["devforge-revocation"]
     return found

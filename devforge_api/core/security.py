@@ -5,16 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from flask import Flask, Request, current_app
 from flask.views import MethodView
 
+from devforge_api.core import revocation
 from devforge_api.core.context import Principal
-from devforge_api.core.limits import Limit
+from devforge_api.core.errors import TokenRevoked
+from devforge_api.core.limits import Limit, charge, charge_unless_denied
 
 View = TypeVar("View", bound=Callable[..., Any])
-Verifier = Callable[[str], Principal]
+
+
+class Authority(Protocol):
+    """Whoever issues tokens, and knows which ones still admit."""
+
+    def read(self, token: str) -> Principal:
+        """The caller whom a genuine token names; it may be revoked.
+
+        :raises TokenRefused: expired, or not ours.
+        """
+
+    def confirm(self, principal: Principal) -> bool:
+        """Whether the database still admits the caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +66,14 @@ def _declare(access: Access) -> Callable[[View], View]:
 
 
 def init_app(app: Flask) -> None:
-    """Prepare for `install_verifier` and `collect_access`."""
-    app.extensions["devforge-verifier"] = None
+    """Prepare for `install_authority` and `collect_access`."""
+    app.extensions["devforge-authority"] = None
     app.extensions["devforge-access"] = {}
 
 
-def install_verifier(app: Flask, verifier: Verifier) -> None:
+def install_authority(app: Flask, authority: Authority) -> None:
     """Tell how a bearer token is turned into its principal, or refused."""
-    app.extensions["devforge-verifier"] = verifier
+    app.extensions["devforge-authority"] = authority
 
 
 def collect_access(app: Flask) -> dict[tuple[str, str], Access]:
@@ -89,10 +103,20 @@ def access_of(request: Request) -> Access | None:
     return access
 
 
-def verify(token: str) -> Principal:
-    """The principal of a bearer token.
+def admit(token: str) -> Principal:
+    """The caller whom a bearer token stands for, charged to their budget.
 
-    :raises TokenRefused: one of its four kinds.
+    One Redis call for both; one query where Redis is not configured, not to be trusted, or says
+    no: a denial stands there before its commit, and the database tells whether that came.
+
+    :raises TokenRefused: one of its four kinds. :raises RateLimited: the budget is used up.
     """
-    principal: Principal = current_app.extensions["devforge-verifier"](token)
+    authority: Authority = current_app.extensions["devforge-authority"]
+    principal = authority.read(token)
+    budget = str(principal.user_id)
+    denials = revocation.denials_of(principal.session_id, principal.user_id, principal.token_version)
+    if denials is None or not charge_unless_denied(Limit.USER, budget, denials):
+        if not authority.confirm(principal):
+            raise TokenRevoked
+        charge(Limit.USER, budget)
     return principal

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from devforge_api.core import revocation
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
-from devforge_api.core.redis_link import connection_options
 from devforge_api.core.worker import drain
 from devforge_api.users import service as users
 from tests.factories import code_of
@@ -39,19 +38,20 @@ def promise(api, person):
 
 @contextmanager
 def cut_off(api):
-    """Redis is away for this process's denials and token checks."""
-    state = api.app.extensions["devforge-revocation"]
-    kept = state.client, state._raise
+    """Redis is away for this process."""
+    link = api.app.extensions["devforge-redis"]
+    kept = link.client
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    state.client = redis.Redis(port=port, **connection_options())
-    state._raise = state.client.register_script(revocation.RAISE_SCRIPT)
+    link.client = redis.Redis(port=port)
+    link.forget_connections()
     try:
         yield
     finally:
-        state.client.close()
-        state.client, state._raise = kept
-        state.breaker._closed_from = 0.0
+        link.client.close()
+        link.client = kept
+        link.forget_connections()
+        link.breaker.reset()
 
 
 DEEDS = {
