@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import flask_migrate
 import pytest
@@ -21,6 +23,7 @@ from werkzeug.serving import make_server
 from devforge_api.app import create_app
 from devforge_api.core.db import db
 from devforge_api.core.keys import ensure_signing_keys
+from devforge_api.core.statements import _Compiled
 from tests import servers
 from tests.factories import Api
 
@@ -164,9 +167,15 @@ def count_queries(app: Flask) -> Callable[[], AbstractContextManager[list[str]]]
             if not statement.lstrip().upper().startswith(NOT_COUNTED):
                 seen.append(statement)
 
+        def run(compiled: Any, *args: Any) -> Any:
+            seen.append(compiled.text)
+            return kept(compiled, *args)
+
+        kept = _Compiled.run
         event.listen(Engine, "before_cursor_execute", note)
         try:
-            yield seen
+            with patch.object(_Compiled, "run", run):  # runs past the engine
+                yield seen
         finally:
             event.remove(Engine, "before_cursor_execute", note)
 

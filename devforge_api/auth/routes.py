@@ -23,7 +23,7 @@ from devforge_api.auth.schemas import (
     TokensSchema,
     UserSchema,
 )
-from devforge_api.auth.service import sessions, sign_in
+from devforge_api.auth.service import sessions, sign_in, verification
 from devforge_api.auth.service.sessions import Tokens
 from devforge_api.auth.service.sign_in import Proof, ProofOutdated
 from devforge_api.auth.tokens import read_access_token, read_refresh_token
@@ -44,7 +44,7 @@ from devforge_api.core.responses import carries_secret, success
 from devforge_api.core.security import public, requires
 from devforge_api.users import service as users
 from devforge_api.users.errors import EmailTaken
-from devforge_api.users.service import User
+from devforge_api.users.service import Account, User
 
 if TYPE_CHECKING:
     from devforge_api.audit.models import AuditEvent
@@ -195,9 +195,9 @@ class Me(MethodView):
 
     @requires("profile:read")
     @blp.response(200, UserSchema)
-    def get(self) -> User:
+    def get(self) -> User | Account:
         """Show who is signed in"""
-        return users.get_user(principal().user_id)
+        return verification.signed_in_account()
 
 
 @blp.route("/sessions")

@@ -16,7 +16,7 @@ from typing import Any
 import flask_smorest
 from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.common import resolve_schema_cls
-from flask import Flask, Response
+from flask import Flask, Response, request
 from marshmallow import Schema
 from webargs.flaskparser import FlaskParser
 
@@ -48,9 +48,11 @@ class Parser(FlaskParser):  # type: ignore[misc, unused-ignore]
 
     DEFAULT_UNKNOWN_BY_LOCATION = {}
 
-    def load_json(self, req: Any, schema: Schema) -> Any:
-        """The body, or a refusal in the envelope."""
-        return strict_json.read_body(req)
+    def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
+        """Load a body by its schema alone; webargs' own way costs as much again."""
+        if location == "json":
+            return argmap.load(strict_json.read_body(request))
+        return super().parse(argmap, req, location=location, **options)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]

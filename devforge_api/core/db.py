@@ -234,4 +234,4 @@ def after_commit(call: Callable[[], None]) -> None:
 
 def in_unit_of_work() -> bool:
     """Whether a transaction is open in this context."""
-    return bool(db.session().info.get("unit_of_work"))
+    return db.session.registry.has() and bool(db.session().info.get("unit_of_work"))

@@ -16,6 +16,7 @@ from marshmallow.fields import (
     Constant,
     Dict,
     Enum,
+    Field,
     Function,
     List,
     Method,
@@ -27,8 +28,8 @@ from marshmallow.fields import (
 from devforge_api.core.clock import rfc3339
 
 __all__ = [
-    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Function", "Int", "JsonObject",
-    "List", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
+    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Function", "Int",
+    "JsonObject", "List", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly

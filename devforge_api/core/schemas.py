@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from marshmallow import RAISE, Schema, ValidationError, pre_load
 
 from devforge_api.core import fields
+from devforge_api.core.dumping import Write, compile_dump
 
 
 class BaseSchema(Schema):
@@ -16,6 +18,19 @@ class BaseSchema(Schema):
         """Unknown fields are refused (mass assignment)."""
 
         unknown = RAISE
+
+    @cached_property
+    def _write(self) -> Write | None:
+        return compile_dump(self)
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """What marshmallow writes, faster."""
+        write = self._write
+        if write is None:
+            return super().dump(obj, many=many)
+        if self.many if many is None else many:
+            return [write(item) for item in obj]
+        return write(obj)
 
     @pre_load
     def _refuse_nul(self, data: Any, **_: Any) -> Any:

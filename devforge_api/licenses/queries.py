@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
 from sqlalchemy.orm import joinedload
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
+from devforge_api.core.statements import Prepared
 from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import (
     Entitlement,
@@ -134,15 +135,11 @@ _CODES = (
     .correlate(License)
     .scalar_subquery()
 )
-_MATCHING = (
-    select(func.count())
-    .select_from(Machine)
-    .where(
-        Machine.license_id == License.id, Machine.fingerprint.in_(bindparam("fingerprints", expanding=True))
-    )
-    .correlate(License)
-    .scalar_subquery()
-)
+
+
+def _matching(machine: ColumnElement[bool]) -> ColumnElement[int]:
+    count = select(func.count()).select_from(Machine).where(Machine.license_id == License.id, machine)
+    return count.correlate(License).scalar_subquery()
 
 
 def _facts(matching: ColumnElement[int]) -> Select[Any]:
@@ -159,19 +156,23 @@ def _facts(matching: ColumnElement[int]) -> Select[Any]:
     )  # fmt: skip
 
 
-# The hot statements: built once.
-_FACTS, _FACTS_AND_MACHINES = _facts(literal(0)), _facts(_MATCHING)
+def _to_facts(*columns: Any) -> Facts:
+    plain = list(columns)
+    plain[-2] = split_codes(plain[-2])
+    return Facts(*plain)
+
+
+_FACTS = Prepared(_facts(literal_column("0")), _to_facts)
+_FACTS_WITH_MACHINE = Prepared(_facts(_matching(Machine.fingerprint == bindparam("fingerprint"))), _to_facts)
+_FACTS_WITH_MACHINES = _facts(_matching(Machine.fingerprint.in_(bindparam("fingerprints", expanding=True))))
 
 
 def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
     """The facts of the licence with this key, by one statement; None for an unknown key."""
-    if fingerprints:
-        values = {"key_hash": key_hash, "fingerprints": list(fingerprints)}
-        row = db.session.execute(_FACTS_AND_MACHINES, values).first()
-    else:
-        row = db.session.execute(_FACTS, {"key_hash": key_hash}).first()
-    if row is None:
-        return None
-    plain: list[Any] = list(row)
-    plain[-2] = split_codes(plain[-2])
-    return Facts(*plain)
+    if not fingerprints:
+        return _FACTS.first(key_hash=key_hash)
+    if len(fingerprints) == 1:
+        return _FACTS_WITH_MACHINE.first(key_hash=key_hash, fingerprint=fingerprints[0])
+    values = {"key_hash": key_hash, "fingerprints": list(fingerprints)}
+    row = db.session.execute(_FACTS_WITH_MACHINES, values).first()
+    return None if row is None else _to_facts(*row)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, bindparam, or_, select
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
+from devforge_api.core.statements import Prepared
 from devforge_api.users.errors import UserNotFound
 from devforge_api.users.models import Role, User, UserStatus
 
@@ -28,6 +31,42 @@ USERS = Listing(
 def users() -> Select[User]:
     """Every user."""
     return select(User)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is shown of a user."""
+
+    id: UUID
+    email: str
+    email_verified: bool
+    name: str | None
+    avatar_url: str | None
+    role: Role
+    status: UserStatus
+    last_login: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+_ACCOUNT = Prepared(
+    select(
+        User.id, User.email, User.email_verified_at.is_not(None), User.name, User.avatar_url,
+        User.role, User.status, User.last_login, User.created_at, User.updated_at,
+    ).where(User.id == bindparam("user_id")),
+    Account,
+)  # fmt: skip
+
+
+def get_account(user_id: UUID) -> Account:
+    """What is shown of one user.
+
+    :raises UserNotFound: unknown, or deleted meanwhile.
+    """
+    account = _ACCOUNT.first(user_id=user_id)
+    if account is None:
+        raise UserNotFound
+    return account
 
 
 def get_user(user_id: UUID, *, for_update: bool = False) -> User:

@@ -17,12 +17,18 @@ from devforge_api.core.db import db
 from devforge_api.core.outbox import emit
 from devforge_api.users.errors import EmailTaken, LastAdmin
 from devforge_api.users.models import Role, User, UserStatus, email_key
-from devforge_api.users.queries import find_by_email, get_user, get_user_beside_admins
+from devforge_api.users.queries import (
+    Account,
+    find_by_email,
+    get_account,
+    get_user,
+    get_user_beside_admins,
+)
 
 __all__ = [
-    "Role", "User", "UserStatus", "create_user", "delete_user", "email_key", "find_by_email", "get_user",
-    "get_user_beside_admins", "invalidate_tokens", "set_password", "touch_login", "update_user",
-    "verify_email",
+    "Account", "Role", "User", "UserStatus", "create_user", "delete_user", "email_key", "find_by_email",
+    "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens", "set_password",
+    "touch_login", "update_user", "verify_email",
 ]  # fmt: skip
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from devforge_api.auth import queries
 from devforge_api.auth.tokens import read_access_token
-from devforge_api.core.context import Principal, occasion
+from devforge_api.core.context import Principal, occasion, principal
+from devforge_api.users import service as users
+from devforge_api.users.service import Account, User
 
 
 def read(token: str) -> Principal:
@@ -15,9 +17,15 @@ def read(token: str) -> Principal:
     return read_access_token(token)
 
 
-def confirm(principal: Principal) -> bool:
+def confirm(caller: Principal) -> bool:
     """Whether session and user still admit the caller, by one query."""
-    user = queries.find_admitting(principal.session_id, principal.user_id)
+    user = queries.find_admitting(caller.session_id, caller.user_id)
     # Held until the request ends: reading one's own account then costs no second query.
     occasion().read = user
-    return user is not None and user.is_active and user.token_version <= principal.token_version
+    return user is not None and user.is_active and user.token_version <= caller.token_version
+
+
+def signed_in_account() -> User | Account:
+    """The caller's account; read already, where the database had to confirm the token."""
+    read = occasion().read
+    return read if isinstance(read, User) else users.get_account(principal().user_id)
