@@ -39,7 +39,7 @@ def jobs(material: dict[str, Any]) -> dict[str, Callable[[int], Environ]]:
 
     def signed_in(path: str) -> Callable[[int], Environ]:
         return lambda number: _environ(
-            path, headers={"Authorization": f"Bearer {tokens[number % len(tokens)]}"}
+            path, headers={"Authorization": f"Bearer {tokens[number % min(100, len(tokens))]}"}
         )
 
     return {

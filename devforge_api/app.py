@@ -13,6 +13,7 @@ import config
 from devforge_api import registry
 from devforge_api.core import db, encryption, gateway, keys, limits, logs, redis_link, revocation, security
 from devforge_api.core.api import Api
+from devforge_api.core.application import Application
 from devforge_api.core.json import OrjsonProvider
 
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
@@ -25,7 +26,7 @@ def create_app(environ: Mapping[str, str] | None = None, **overrides: Any) -> Fl
     :param overrides: configuration values that win over everything, for tests.
     :raises SettingsError: the settings do not make a usable configuration.
     """
-    app = Flask("devforge_api", static_folder=None, template_folder="ops/templates")
+    app = Application("devforge_api", static_folder=None, template_folder="ops/templates")
     app.config.update(config.load(os.environ if environ is None else environ))
     app.config.update(overrides, MIGRATIONS_DIR=MIGRATIONS)
     app.json = OrjsonProvider(app)

@@ -11,13 +11,15 @@ import time
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app, g, request
+from flask.globals import request_ctx
 from flask_compress import Compress
 from flask_cors import CORS
 from marshmallow import ValidationError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -50,17 +52,19 @@ CORS_ANSWER_HEADERS = [
     "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
     "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
 ]  # fmt: skip
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
+SECURITY_HEADERS = [
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+]
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 PROBES = {"/health", "/ready", "/metrics"}
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
 # What HTTP itself refuses, in our words; others keep the status's own name.
 HTTP_CODES = {
     400: "MALFORMED_REQUEST",
@@ -105,30 +109,29 @@ def init_app(app: Flask) -> None:
 
 def _open() -> None:
     g.began = time.perf_counter()
-    given = request.headers.get("X-Request-ID", "")
-    request_id = given if re.fullmatch(r"[A-Za-z0-9._-]{8,64}", given) else uuid7().hex
+    now = request_ctx.request
+    given = now.headers.get("X-Request-ID", "")
+    request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
     set_occasion(
-        Occasion(
-            "request", request_id, request.remote_addr, request.headers.get("User-Agent", "")[:255] or None
-        )
+        Occasion("request", request_id, now.remote_addr, now.headers.get("User-Agent", "")[:255] or None)
     )
-    if request.method == "OPTIONS" or request.path in PROBES:
+    if now.method == "OPTIONS" or now.path in PROBES:
         return
-    if current_app.config["REQUIRE_HTTPS"] and not request.is_secure:
+    if current_app.config["REQUIRE_HTTPS"] and not now.is_secure:
         raise HttpsRequired
-    if request.path.startswith("/api/"):
-        _admit()
-    if "%00" in request.full_path:
+    if now.path.startswith("/api/"):
+        _admit(now)
+    if b"%00" in now.query_string:
         raise MalformedRequest("The address holds a NUL character.")
 
 
-def _admit() -> None:
+def _admit(now: Request) -> None:
     """Charge the request to its user or its address, and let the principal in.
 
     A rejected token or an unknown path is charged to the address, so that guessing is limited.
     """
-    access = security.access_of(request)
-    address = address_key(request.remote_addr)
+    access = security.access_of(now)
+    address = address_key(now.remote_addr)
     if access is None:
         charge(Limit.ANONYMOUS, address)
         return
@@ -154,49 +157,57 @@ def bearer_token() -> str:
     if not header:
         raise TokenMissing
     scheme, _, token = header.partition(" ")
-    if scheme.casefold() != "bearer" or not re.fullmatch(r"[A-Za-z0-9._~+/-]{1,4096}=*", token.strip()):
+    if scheme.casefold() != "bearer" or not _TOKEN.fullmatch(token.strip()):
         raise TokenInvalid
     return token.strip()
 
 
 def _close(response: Response) -> Response:
-    if request.path.startswith("/api/") or request.path in PROBES:
+    now = request_ctx.request
+    config, headers = current_app.config, response.headers
+    below_api = now.path.startswith("/api/")
+    if below_api or now.path in PROBES:
         add_entity_tag(response)
     if g.get("carries_secret"):
-        response.headers["Cache-Control"] = "no-store"
-    else:
+        headers["Cache-Control"] = "no-store"
+    elif response.is_streamed or len(response.get_data()) >= config["COMPRESS_MIN_SIZE"]:
         compress.after_request(response)
-    for name, value in SECURITY_HEADERS.items():
-        response.headers.setdefault(name, value)
-    if current_app.config["REQUIRE_HTTPS"]:
-        response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
-    if request.path.startswith("/api/"):
-        response.headers.setdefault("Cache-Control", "no-store")
-        if current_app.config["CORS_ORIGINS"]:
+    _add_absent(headers, SECURITY_HEADERS)
+    if config["REQUIRE_HTTPS"]:
+        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    if below_api:
+        headers.setdefault("Cache-Control", "no-store")
+        if config["CORS_ORIGINS"]:
             response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
-    response.headers["X-Request-ID"] = occasion().request_id
+    headers.add("X-Request-ID", occasion().request_id)
     budget: Budget | None = g.get("rate_budget")
     if budget is not None:
-        response.headers["RateLimit-Limit"] = str(budget.limit)
-        response.headers["RateLimit-Remaining"] = str(budget.remaining)
-        response.headers["RateLimit-Reset"] = str(budget.reset)
-    _record(response)
+        headers.add("RateLimit-Limit", str(budget.limit))
+        headers.add("RateLimit-Remaining", str(budget.remaining))
+        headers.add("RateLimit-Reset", str(budget.reset))
+    _record(now, response)
     return response
 
 
-def _record(response: Response) -> None:
+def _add_absent(headers: Headers, wanted: list[tuple[str, str]]) -> None:
+    """Add the headers that are not there; mostly none is, and looking for each takes longest."""
+    present = {name.lower() for name, _ in headers}
+    headers.extend([(name, value) for name, value in wanted if name.lower() not in present])
+
+
+def _record(now: Request, response: Response) -> None:
     seconds = time.perf_counter() - g.get("began", time.perf_counter())
-    route = request.url_rule.rule if request.url_rule else "(unknown)"
-    method = request.method if request.method in KNOWN_METHODS else "OTHER"  # a label must be bounded
+    route = now.url_rule.rule if now.url_rule else "(unknown)"
+    method = now.method if now.method in KNOWN_METHODS else "OTHER"  # a label must be bounded
     metrics.observe(method, route, response.status_code, seconds)
     log.info(
         "request",
         extra={
-            "method": request.method,
+            "method": method,
             "route": route,
             "status": response.status_code,
             "duration_ms": round(seconds * 1000, 2),
-            "address": request.remote_addr,
+            "address": now.remote_addr,
         },
     )
 

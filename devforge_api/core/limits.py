@@ -72,10 +72,13 @@ def init_app(app: Flask) -> None:
         app.config["RATELIMIT_STORAGE_URI"] = f"{RedisWindows.STORAGE_SCHEME[0]}://"
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {"link": link}
     limiter = Limiter(lambda: "each charge names its own key", strategy="sliding-window-counter")
+    hooks: list[Any] = [app.before_request_funcs, app.after_request_funcs, app.teardown_request_funcs]
+    before = [list(kind[None]) for kind in hooks]
     limiter.init_app(app)
+    # Its own hooks see only matched routes and their decorators; the gateway charges all requests.
+    for kind, kept in zip(hooks, before, strict=True):
+        kind[None] = kept
     shared = limiter.limiter
-    # Its own hook sees only matched routes and their decorators; the gateway charges all requests.
-    limiter.enabled = False
     app.extensions["devforge-limits"] = _State(
         items={limit: RateLimitItemPerMinute(app.config[limit]) for limit in Limit},
         shared=shared,

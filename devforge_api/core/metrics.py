@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest, multiprocess, values
 
 REQUESTS = Counter("devforge_http_requests_total", "Requests answered.", ["method", "route", "status"])
@@ -15,8 +17,14 @@ DURATION = Histogram(
 
 def observe(method: str, route: str, status: int, seconds: float) -> None:
     """Count one answered request; ``route`` is the rule, never the path."""
-    REQUESTS.labels(method, route, str(status)).inc()
-    DURATION.labels(method, route).observe(seconds)
+    requests, duration = _series(method, route, status)
+    requests.inc()
+    duration.observe(seconds)
+
+
+@cache  # bounded by the labels
+def _series(method: str, route: str, status: int) -> tuple[Counter, Histogram]:
+    return REQUESTS.labels(method, route, str(status)), DURATION.labels(method, route)
 
 
 def exposition() -> bytes:

@@ -14,6 +14,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from devforge_api.ops.draining import announcing_close, is_stopping
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -71,6 +73,8 @@ class BufferedBodies:
             if "HTTP_TRANSFER_ENCODING" not in environ:
                 # Whoever reads it shall compare it with its declared length: it may be cut short.
                 environ.pop("wsgi.input_terminated", None)
+        if is_stopping():
+            start_response = announcing_close(start_response)
         with self._slots:
             return self._application(environ, start_response)
 

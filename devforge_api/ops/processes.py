@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from devforge_api.ops.draining import stop_in_order
+
 # mallopt(3): parameters of glibc's allocator.
 M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
 
@@ -28,7 +30,7 @@ def give_memory_back() -> None:
 
 
 def end_with_parent() -> None:
-    """End this process as soon as the main process is gone, however it went.
+    """End this process in order when the main process says so, and at once when that is gone.
 
     A main process that is killed cannot stop its workers: without this they would go on
     answering, and keep the port from the server that is started in its place. Does nothing in a
@@ -36,6 +38,7 @@ def end_with_parent() -> None:
     """
     parent = multiprocessing.parent_process()
     if parent is not None:
+        stop_in_order()
         threading.Thread(target=_follow, args=(parent,), name="devforge-parent", daemon=True).start()
 
 
