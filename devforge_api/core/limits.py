@@ -123,6 +123,7 @@ def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | N
         return False
     storage: Any = state.shared.storage
     item = state.items[limit]
+    epoch = state.link.epoch
     try:
         window = storage.count(item.key_for(limit.name, key), item.amount, item.get_expiry(), denials)
     except MemoryLost:
@@ -130,6 +131,8 @@ def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | N
         return False
     except (Denied, RedisError):
         return False
+    if denials and state.link.epoch != epoch:
+        return False  # answered by a new connection: perhaps by a Redis that came back with gaps
     _settle(limit, Budget(item.amount, window.remaining, window.reset), admitted=window.admitted)
     return True
 

@@ -179,3 +179,17 @@ def test_secrets_are_readable_while_the_master_key_is_rotated_and_not_after(make
             decrypt(before)
     with old.app_context(), pytest.raises(ValueError, match="DEVFORGE_MASTER_KEY"):
         decrypt(after[:-4] + "AAAA")
+
+
+@pytest.mark.usefixtures("without_keys")
+def test_a_remembered_token_dies_with_its_key(make_api):
+    api = make_api()
+    with api.app.app_context():
+        ensure_signing_keys()
+    person = api.person()
+    assert api.get("/auth/me", by=person).status_code == 200
+    with api.app.app_context():
+        with db.engine.begin() as connection:
+            connection.execute(delete(SigningKey))
+        keyring(KeyPurpose.TOKENS).ensure()
+    assert code_of(api.get("/auth/me", by=person)) == "TOKEN_INVALID"

@@ -107,6 +107,31 @@ def test_a_revocation_holds_while_redis_is_away_and_after_its_return(make_api, s
 
 
 @pytest.mark.production_column("needs Redis")
+def test_a_redis_that_came_back_without_its_last_denials_is_not_trusted(make_api, server):
+    api = make_api()
+    person = api.person()
+    promise(api, person)
+    api.post("/auth/logout", by=person)
+    api.deliver()
+    server.delete(*server.keys("devforge:denied:*"))
+    server.client_kill_filter(_type="normal", skipme=True)
+    assert server.get(revocation.MARKER) == "1"
+    assert [me(api, person) for _ in range(2)] == ["TOKEN_REVOKED"] * 2
+
+
+@pytest.mark.production_column("needs Redis")
+def test_whoever_is_denied_uses_up_nobodys_budget(make_api):
+    api = make_api(LIMIT_USER=3)
+    person = api.person()
+    promise(api, person)
+    body = {"email": person.email, "password": "correct horse battery"}
+    token = api.post("/auth/login", body).json["data"]["access_token"]
+    api.post("/auth/logout", by=person)
+    assert {me(api, person) for _ in range(9)} == {"TOKEN_REVOKED"}
+    assert api.get("/auth/me", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+@pytest.mark.production_column("needs Redis")
 def test_a_denial_that_could_not_be_repeated_is_tried_again(make_api, server):
     api = make_api()
     person = api.person()
