@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Sequence
 from hashlib import sha1
 from typing import Any
@@ -51,8 +51,9 @@ class Script:
 class Link:
     """One Redis.
 
-    Scripts run on a connection for each thread: the client's pool asks the operating system before
-    every command whether the connection is alive, which is half of what a short call costs.
+    Scripts run on connections of their own, as many as there were calls at once: the client's pool
+    asks the operating system before every command whether the connection is alive, which is half
+    of what a short call costs.
     """
 
     def __init__(self, url: str) -> None:
@@ -85,7 +86,7 @@ class Link:
 
     def forget_connections(self) -> None:
         """Make new ones from now on."""
-        self._local = threading.local()
+        self._idle: deque[Any] = deque()
 
     def _evaluate(self, script: Script, keys: Sequence[str], arguments: Sequence[str | int]) -> Any:
         try:
@@ -94,11 +95,15 @@ class Link:
             return self._ask("EVAL", script.text, len(keys), *keys, *arguments)
 
     def _ask(self, *command: str | int) -> Any:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self.client.connection_pool.make_connection()
-        connection.send_command(*command, check_health=False)
-        return connection.read_response()
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = self.client.connection_pool.make_connection()
+        try:
+            connection.send_command(*command, check_health=False)
+            return connection.read_response()
+        finally:
+            self._idle.append(connection)  # one that has failed is closed, and opens anew by itself
 
 
 _links: weakref.WeakSet[Link] = weakref.WeakSet()

@@ -1,14 +1,15 @@
 """Selects that run with almost every request: one round trip, past the ORM.
 
 Building, checking out and wrapping costs several times what PostgreSQL takes for a look-up by key.
-Such a select is compiled once and prepared on a connection of the thread's own.
+Such a select is compiled once and prepared on a connection that is kept for nothing else.
 """
 
 from __future__ import annotations
 
-import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import psycopg
@@ -19,6 +20,7 @@ from devforge_api.core.db import db, in_unit_of_work, reading_engine
 
 T = TypeVar("T")
 Row = Sequence[Any]
+Cursor = psycopg.Cursor[Any]
 
 
 class Prepared(Generic[T]):
@@ -55,12 +57,12 @@ class Prepared(Generic[T]):
             compiled = self._compiled = _Compiled(self._select, engine, values)
         try:
             try:
-                return compiled.run(_cursor(engine), values)
-            except _WORTH_A_NEW_CONNECTION:
-                _drop(engine)  # nothing but read: it may be repeated
-                return compiled.run(_cursor(engine), values)
+                with _cursor(engine) as cursor:
+                    return compiled.run(cursor, values)
+            except _WORTH_A_NEW_CONNECTION:  # nothing but read: it may be repeated
+                with _cursor(engine, fresh=True) as cursor:
+                    return compiled.run(cursor, values)
         except psycopg.Error as error:
-            _drop(engine)
             raise DBAPIError.instance(
                 compiled.text, None, error, psycopg.Error, hide_parameters=True, dialect=engine.dialect
             ) from error
@@ -82,7 +84,7 @@ class _Compiled:
             if processor := kind.result_processor(engine.dialect, None):
                 self._convert.append((place, processor))
 
-    def run(self, cursor: psycopg.Cursor[Any], values: dict[str, Any]) -> Row | None:
+    def run(self, cursor: Cursor, values: dict[str, Any]) -> Row | None:
         row = cursor.execute(self.text, values, prepare=True).fetchone()
         if row is None or not self._convert:
             return row
@@ -92,41 +94,45 @@ class _Compiled:
         return converted
 
 
-class _Lane:
-    """One thread's connection; closed when the thread ends, or the engine is disposed of."""
-
-    def __init__(self, engine: Engine) -> None:
-        pooled = engine.raw_connection()
-        connection: Any = pooled.driver_connection
-        pooled.detach()  # made as the pool makes them, and from now on not the pool's
-        connection.autocommit = True
-        self.connection: psycopg.Connection[Any] = connection
-        self.cursor: psycopg.Cursor[Any] = connection.cursor(binary=True)
-
-    def __del__(self) -> None:
-        if hasattr(self, "connection"):
-            self.connection.close()
+# Each on a connection of its own; as many as there were statements at once.
+_idle: weakref.WeakKeyDictionary[Engine, deque[Cursor]] = weakref.WeakKeyDictionary()
 
 
-_lanes: weakref.WeakKeyDictionary[Engine, threading.local] = weakref.WeakKeyDictionary()
+def _open(engine: Engine) -> Cursor:
+    """A cursor on a connection that the pool has made and counts no longer."""
+    pooled = engine.raw_connection()
+    connection: Any = pooled.driver_connection
+    pooled.detach()
+    connection.autocommit = True
+    cursor: Cursor = connection.cursor(binary=True)
+    return cursor
 
 
-def _cursor(engine: Engine) -> psycopg.Cursor[Any]:
-    lanes = _lanes.get(engine)
-    if lanes is None:
-        lanes = _lanes.setdefault(engine, threading.local())
-    lane: _Lane | None = getattr(lanes, "lane", None)
-    if lane is None:
-        lane = lanes.lane = _Lane(engine)
-    return lane.cursor
+@contextmanager
+def _cursor(engine: Engine, *, fresh: bool = False) -> Iterator[Cursor]:
+    """A cursor for one statement; where that fails, its connection is closed.
 
-
-def _drop(engine: Engine) -> None:
-    """Make a new connection for this thread's next statement."""
-    if lanes := _lanes.get(engine):
-        lanes.__dict__.pop("lane", None)
+    :param fresh: make a new one, and close the idle ones: they were cut as well.
+    """
+    if fresh:
+        close_idle(engine)
+    idle = _idle.get(engine)
+    if idle is None:
+        idle = _idle.setdefault(engine, deque())
+    try:
+        cursor = idle.pop()  # the one used last
+    except IndexError:
+        cursor = _open(engine)
+    try:
+        yield cursor
+    except BaseException:
+        cursor.connection.close()
+        raise
+    idle.append(cursor)
 
 
 @event.listens_for(Engine, "engine_disposed")
-def _drop_all(engine: Engine) -> None:
-    _lanes.pop(engine, None)
+def close_idle(engine: Engine) -> None:
+    """Close the connections that run no statement now."""
+    for cursor in _idle.pop(engine, ()):
+        cursor.connection.close()

@@ -1,4 +1,5 @@
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from uuid import uuid4
 
 import psycopg
@@ -7,7 +8,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.statements import Prepared, _cursor
+from devforge_api.core.statements import Prepared, _cursor, _idle
 from devforge_api.users import service as users
 from devforge_api.users.models import User
 
@@ -26,12 +27,13 @@ def name_of(person):
     return row and row[0]
 
 
-def lane():
-    return _cursor(db.engine).connection
+def kept():
+    with _cursor(db.engine) as cursor:
+        return cursor.connection
 
 
 def backend():
-    return lane().execute("SELECT pg_backend_pid()").fetchone()[0]
+    return kept().execute("SELECT pg_backend_pid()").fetchone()[0]
 
 
 def test_columns_come_as_the_models_declare_them(context, person):
@@ -67,7 +69,7 @@ class TestOnPostgresql:
         assert backend() != cut
 
     def test_a_column_whose_type_a_migration_changed_is_read_anew(self, context):
-        lane().execute("CREATE TABLE changing AS SELECT 1 AS n")
+        kept().execute("CREATE TABLE changing AS SELECT 1 AS n")
         prepared = Prepared(select(text("n")).select_from(text("changing")), lambda n: n)
         try:
             assert prepared.first() == 1
@@ -75,7 +77,7 @@ class TestOnPostgresql:
                 other.execute(text("ALTER TABLE changing ALTER n TYPE text"))
             assert prepared.first() == "1"
         finally:
-            lane().execute("DROP TABLE changing")
+            kept().execute("DROP TABLE changing")
 
     def test_a_failure_is_told_as_sqlalchemy_tells_it(self, context):
         broken = Prepared(select(text("1 / :zero")).params(zero=0), lambda value: value)
@@ -84,16 +86,26 @@ class TestOnPostgresql:
         assert isinstance(caught.value.orig, psycopg.errors.DivisionByZero)
         assert "zero=" not in str(caught.value)
 
-    def test_each_thread_has_its_own_connection_and_closes_it(self, context, app, person):
-        found = []
+    def test_statements_at_once_have_a_connection_each_and_keep_no_more(self, context, app, person):
+        db.engine.dispose()
+        together = threading.Barrier(4)
 
-        def ask():
-            with app.app_context():
-                assert name_of(person) == "Ada"
-                found.append(lane())
+        def ask(_):
+            with app.app_context(), _cursor(db.engine) as cursor:
+                together.wait()
+                return cursor.connection
 
-        thread = threading.Thread(target=ask)
-        thread.start()
-        thread.join()
-        assert found[0] is not lane()
-        assert found[0].closed
+        with ThreadPoolExecutor(4) as pool:
+            for _ in range(3):
+                connections = set(pool.map(ask, range(4)))
+                assert len(connections) == 4
+        assert {cursor.connection for cursor in _idle[db.engine]} == connections
+        db.engine.dispose()
+        assert all(connection.closed for connection in connections)
+
+    def test_what_failed_is_not_used_again(self, context, person):
+        name_of(person)
+        failed = kept()
+        failed.close()
+        assert name_of(person) == "Ada"
+        assert kept() is not failed
