@@ -232,6 +232,12 @@ def after_commit(call: Callable[[], None]) -> None:
     db.session().info.setdefault("after_commit", []).append(call)
 
 
+def release_connection() -> None:
+    """Give the connection back that reads have left with the session; what was read stays."""
+    if db.session.registry.has():
+        db.session.commit()
+
+
 def in_unit_of_work() -> bool:
     """Whether a transaction is open in this context."""
     return db.session.registry.has() and bool(db.session().info.get("unit_of_work"))

@@ -7,45 +7,66 @@ import os
 import secrets
 import threading
 import unicodedata
-from functools import lru_cache
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app, has_app_context
 
-from devforge_api.core.db import in_unit_of_work
+from devforge_api.core.db import in_unit_of_work, release_connection
 from devforge_api.core.errors import Unavailable, ValidationFailed
+from devforge_api.core.slots import lend_slot
 
 MINIMUM_LENGTH, MAXIMUM_LENGTH = 8, 128
 CONTEXT_WORDS = ("devforge", "dev forge", "dev-forge")
-QUEUE_LENGTH, QUEUE_SECONDS = 16, 3.0
+# Who waits holds one of the server's threads, of which there are some more (ops/buffering.py).
+QUEUE_LENGTH, QUEUE_SECONDS = 64, 3.0
+NICENESS = 10
 
 # OWASP's argon2id parameters: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
-_slots = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 _queue = threading.BoundedSemaphore(QUEUE_LENGTH)
+Result = TypeVar("Result")
 
 
-class _Slot:
-    """A place at the hasher, or a 503 when the queue is full or slow.
+def _give_way() -> None:
+    """Let everything else on this machine run first; the library works without Python's lock."""
+    if hasattr(os, "setpriority"):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(2, os.cpu_count() or 2), "devforge-hash", initializer=_give_way)
+
+
+def _in_turn(work: Callable[[], Result]) -> Result:
+    """Do the work on one of the few hashing threads, while another request has our slot.
+
+    :raises Unavailable: the queue is full, or slow.
     :raises RuntimeError: in an open transaction, which would hold its locks for as long.
     """
-
-    def __enter__(self) -> None:
-        if has_app_context() and in_unit_of_work():
+    if has_app_context():
+        if in_unit_of_work():
             raise RuntimeError("passwords are hashed before the unit of work, not inside it")
-        if not _queue.acquire(blocking=False):
-            raise Unavailable(2)
-        try:
-            if not _slots.acquire(timeout=QUEUE_SECONDS):
-                raise Unavailable(2)
-        finally:
-            _queue.release()
-
-    def __exit__(self, *_: object) -> None:
-        _slots.release()
+        release_connection()  # more may wait here than there are connections
+    if not _queue.acquire(blocking=False):
+        raise Unavailable(2)
+    try:
+        with lend_slot():
+            promised = _threads().submit(work)
+            try:
+                return promised.result(QUEUE_SECONDS)
+            except TimeoutError:
+                if promised.cancel():
+                    raise Unavailable(2) from None
+                return promised.result()  # begun just now
+    finally:
+        _queue.release()
 
 
 def hash_password(password: str) -> str:
@@ -53,8 +74,7 @@ def hash_password(password: str) -> str:
 
     :raises Unavailable: too many are being hashed already.
     """
-    with _Slot():
-        return _hasher.hash(password)
+    return _in_turn(lambda: _hasher.hash(password))
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
@@ -62,12 +82,14 @@ def verify_password(password: str, password_hash: str | None) -> bool:
 
     :raises Unavailable: too many are being hashed already.
     """
-    with _Slot():
+
+    def verify() -> bool:
         try:
-            _hasher.verify(password_hash or _NOBODYS_HASH, password)
+            return _hasher.verify(password_hash or _NOBODYS_HASH, password)
         except (VerificationError, InvalidHashError):
             return False
-    return password_hash is not None
+
+    return _in_turn(verify) and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:

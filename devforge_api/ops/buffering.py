@@ -9,11 +9,10 @@ slots in which the application runs. (docs/decisions/0005-server.md)
 from __future__ import annotations
 
 import io
-import threading
-from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from devforge_api.core.slots import Slots
 from devforge_api.ops.draining import announcing_close, is_stopping
 
 if TYPE_CHECKING:
@@ -22,36 +21,6 @@ if TYPE_CHECKING:
 # Threads beside those that serve, for bodies on their way; a waiting one costs some 50 KB.
 READERS = 120
 CHUNK = 64 * 1024
-
-
-class Slots:
-    """A semaphore whose places are handed over in the order of asking.
-
-    ``threading.Semaphore`` lets newcomers overtake those who wait: with 200 connections the
-    slowest hundredth of the answers took four times as long.
-    """
-
-    def __init__(self, places: int) -> None:
-        self._free = places
-        self._waiting: deque[threading.Lock] = deque()
-        self._guard = threading.Lock()
-
-    def __enter__(self) -> None:
-        with self._guard:
-            if self._free:
-                self._free -= 1
-                return
-            turn = threading.Lock()
-            turn.acquire()
-            self._waiting.append(turn)
-        turn.acquire()  # until whoever leaves hands over
-
-    def __exit__(self, *_: object) -> None:
-        with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._free += 1
 
 
 class BufferedBodies:

@@ -176,5 +176,5 @@ def _held(*semaphores: Any) -> Iterator[None]:
 
 @pytest.fixture
 def every_hasher_busy() -> AbstractContextManager[None]:
-    """All places at the hasher and in its queue, taken by others."""
-    return _held(passwords._slots, passwords._queue)
+    """All places in the queue to the hasher, taken by others."""
+    return _held(passwords._queue)

@@ -1,14 +1,18 @@
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher
+from sqlalchemy import select
 
 from config import SettingsError
 from devforge_api.app import create_app
 from devforge_api.core import passwords
-from devforge_api.core.db import unit_of_work
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.errors import Unavailable
+from devforge_api.core.slots import Slots
 from tests.factories import PASSWORD, code_of
 
 
@@ -142,3 +146,41 @@ def test_hashing_in_an_open_transaction_is_a_programming_error(context):
         passwords.hash_password(PASSWORD)
     with unit_of_work(), pytest.raises(RuntimeError, match="before the unit of work"):
         passwords.verify_password(PASSWORD, None)
+
+
+def test_whoever_waits_for_the_hasher_lends_slot_and_connection_to_others(app):
+    """One slot, and every hashing thread busy: another request is served meanwhile."""
+    slots, busy = Slots(1), threading.Event()
+    workers = passwords._threads()._max_workers
+    held = [passwords._threads().submit(busy.wait) for _ in range(workers)]
+
+    def sign_in():
+        with app.app_context(), slots:
+            db.session.execute(select(1))
+            return passwords.hash_password(PASSWORD)
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(sign_in)
+        try:
+            while passwords._threads()._work_queue.qsize() == 0:
+                time.sleep(0.01)
+            with app.app_context(), slots:
+                assert db.engine.pool.checkedout() == 0
+                assert not waiting.done()
+        finally:
+            busy.set()
+    assert waiting.result().startswith("$argon2id$")
+    assert all(one.result() for one in held)
+
+
+def test_a_sign_in_that_waited_too_long_is_put_off_and_hashes_nothing(app, monkeypatch):
+    monkeypatch.setattr(passwords, "QUEUE_SECONDS", 0.05)
+    busy = threading.Event()
+    held = [passwords._threads().submit(busy.wait) for _ in range(passwords._threads()._max_workers)]
+    try:
+        with app.app_context(), pytest.raises(Unavailable):
+            passwords.hash_password(PASSWORD)
+    finally:
+        busy.set()
+    assert all(one.result() for one in held)
+    assert passwords._queue._value == passwords.QUEUE_LENGTH

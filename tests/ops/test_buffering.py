@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from devforge_api.ops.buffering import Slots
+from devforge_api.core.slots import Slots
 from tests.ops.conftest import until
 
 
