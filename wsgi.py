@@ -7,12 +7,16 @@ from config import SettingsError
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
 from devforge_api.ops.buffering import BufferedBodies
+from devforge_api.ops.cli.doctor import report_refused
 from devforge_api.ops.processes import end_with_parent, give_memory_back
 
 try:
     app = create_app()
-except SettingsError as error:
-    sys.exit(f"Error: {error}")  # a sentence that says what to change, not a traceback
+except Exception as error:
+    report_refused(error, sys.argv)  # `flask doctor` tells of it in its own form, and ends here
+    if isinstance(error, SettingsError):
+        sys.exit(f"Error: {error}")  # a sentence that says what to change, not a traceback
+    raise
 app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
     app.wsgi_app, slots=app.config["WEB_THREADS"], limit=app.config["MAX_BODY_BYTES"]
 )

@@ -104,12 +104,24 @@ def _url(value: str) -> str:
 def _database_url(value: str) -> str:
     if not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
         raise ValueError("must start with postgresql:// or sqlite:///")
-    return value
+    return _parsed(value)
 
 
 def _redis_url(value: str) -> str:
     if not value.startswith(("redis://", "rediss://", "unix://")):
         raise ValueError("must start with redis://, rediss:// or unix://")
+    return _parsed(value)
+
+
+def _parsed(value: str) -> str:
+    """The address, if it can be taken apart; drivers would tell of it with the password in their words."""
+    try:
+        parts = urlsplit(value)
+        ambiguous = parts.netloc.count("@") > 1 or (parts.port is not None and parts.port < 1)
+    except ValueError:
+        ambiguous = True
+    if ambiguous:
+        raise ValueError("cannot be read; write @ : / # and % in a password as %40 %3A %2F %23 and %25")
     return value
 
 

@@ -16,7 +16,7 @@ from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.auth import tokens
 from devforge_api.auth.routes import blp as auth_blueprint
 from devforge_api.auth.service import verification
-from devforge_api.core import encryption, outbox, security
+from devforge_api.core import encryption, maintenance, outbox, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import IdempotencyKey
 from devforge_api.core.keys import SigningKey
@@ -55,6 +55,7 @@ def register(app: Flask, api: Api) -> None:
     tokens.init_app(app)
     security.install_authority(app, verification)
     outbox.init_app(app, EVENTS)
+    maintenance.init_app(app)
     encryption.install_columns(app, ENCRYPTED)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)

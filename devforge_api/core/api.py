@@ -206,7 +206,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
 
     def _prepare_house_doc(self, doc: dict[str, Any], doc_info: dict[str, Any], **_: Any) -> dict[str, Any]:
         """What every operation shares: refusals, and the scope."""
-        refusals: dict[int, list[str]] = {429: ["RATE_LIMITED"], 503: ["SERVICE_UNAVAILABLE"]}
+        refusals: dict[int, list[str]] = {429: ["RATE_LIMITED"], 503: ["SERVICE_UNAVAILABLE", "MAINTENANCE"]}
         for error in doc_info.get("raises", []):
             refusals.setdefault(error.status, []).append(error.code)
         access = doc_info.get("access")

@@ -7,6 +7,7 @@ it is delivered, and the sweeper, run by beat, finds every due row that no task 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +17,9 @@ from flask import Flask
 from kombu.exceptions import OperationalError
 
 from devforge_api.core import jobs, outbox
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db
+from devforge_api.core.maintenance import Maintenance
 from devforge_api.core.worker import drain
 
 DELIVER, SWEEP, SCHEDULE = "devforge.deliver", "devforge.sweep", "devforge.schedule"
@@ -61,7 +64,8 @@ def make_celery(app: Flask) -> Celery:
     worker_process_init.connect(forget_connections, weak=False)
 
     def deliver(row_id: str) -> None:
-        with app.app_context():
+        # In maintenance the task is over, and the row waits for the sweeper.
+        with app.app_context(), acting(Occasion(kind="job", request_id="outbox")), suppress(Maintenance):
             if outbox.claim_one(UUID(row_id)):
                 outbox.deliver(UUID(row_id))
             db.session.remove()
@@ -75,7 +79,7 @@ def make_celery(app: Flask) -> Celery:
             jobs.run_due()
 
     for name, task in ((DELIVER, deliver), (SWEEP, sweep), (SCHEDULE, schedule)):
-        celery.task(name=name)(task)
+        celery.task(name=name, shared=False)(task)  # not the tasks of another application
     return celery
 
 

@@ -13,6 +13,7 @@ import click
 from marshmallow import ValidationError
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from devforge_api.core.context import Occasion, acting
@@ -31,7 +32,8 @@ def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, title: str | 
     for name in rows[0] if rows else ():
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # As text: rich takes brackets in a string for markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     # Piped output is not folded to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else 1000).print(table)
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 import orjson
 import uuid_utils.compat
-from flask import Flask
+from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
@@ -207,11 +207,16 @@ def unit_of_work() -> Iterator[None]:
 
     Also a decorator. What was read before it is detached, so that nothing is decided on
     rows read outside of the transaction. Does not nest: services flush, their callers commit.
+
+    :raises Maintenance: the service is read-only at present (core/maintenance.py).
     """
     session = db.session()
     if session.info.get("unit_of_work"):
         raise RuntimeError("a unit of work is already open; services flush, their callers commit")
     session.close()
+    # Asked while no connection is held: the answer may need one, and the pool may have no other.
+    if guard := current_app.extensions.get("devforge-write-guard"):
+        guard()
     session.info["unit_of_work"] = True
     try:
         yield

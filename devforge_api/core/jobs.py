@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import Model, db, unit_of_work
+from devforge_api.core.maintenance import Maintenance
 
 
 class ScheduledJob(Model):
@@ -51,12 +53,13 @@ def scheduled(name: str, every: timedelta) -> Callable[[Callable[[], Any]], Call
 
 
 def run_due() -> list[str]:
-    """Run what is due, each claimed by a conditional update. Returns the names."""
+    """Run what is due, each claimed by a conditional update; in maintenance, nothing. Returns the names."""
     done = []
     for job in _jobs.values():
-        if _claim(job):
-            _run(job)
-            done.append(job.name)
+        with acting(Occasion(kind="job", request_id=f"job-{job.name}")), suppress(Maintenance):
+            if _claim(job):
+                _run(job)
+                done.append(job.name)
     return done
 
 
@@ -85,7 +88,7 @@ def _claim(job: Job) -> bool:
 def _run(job: Job) -> None:
     error = None
     try:
-        with acting(Occasion(kind="job", request_id=f"job-{job.name}")), unit_of_work():
+        with unit_of_work():
             job.run()
     except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"[:2000]

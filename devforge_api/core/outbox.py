@@ -174,6 +174,18 @@ def claim_one(row_id: UUID) -> bool:
         return bool(result.rowcount)
 
 
+def give_back(row_ids: list[UUID]) -> None:
+    """Undo the claim of rows that were not tried: they are due, and no attempt is counted."""
+    untried = (
+        update(OutboxRow)
+        .where(OutboxRow.id.in_(row_ids), OutboxRow.status == OutboxStatus.PENDING)
+        .values(attempts=OutboxRow.attempts - 1, next_attempt_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    with unit_of_work():
+        db.session.execute(untried)
+
+
 def deliver(row_id: UUID) -> bool:
     """Run a claimed row's subscriber; on failure put it off, or aside after too many attempts.
 

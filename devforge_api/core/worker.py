@@ -9,9 +9,11 @@ from uuid import UUID
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from devforge_api.core import jobs, outbox
+from devforge_api.core import jobs, maintenance, outbox
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db
 from devforge_api.core.keys import ensure_signing_keys
+from devforge_api.core.maintenance import Maintenance
 
 SCHEDULE_SECONDS = 5.0
 IDLE_LIMIT = 5.0  # seconds; the longest pause after failures such as a database that is away
@@ -79,11 +81,26 @@ def make_signing_keys(app: Flask) -> None:
 
 
 def drain(stop: threading.Event | None = None) -> int:
-    """Deliver every due row. Returns how many were claimed."""
-    claimed = 0
-    while not (stop and stop.is_set()) and (row_ids := outbox.claim()):
-        claimed += len(row_ids)
-        for row_id in row_ids:
-            outbox.deliver(row_id)
-            db.session.remove()
-    return claimed
+    """Deliver every due row; in maintenance, none. Returns how many were tried."""
+    tried = 0
+    while not (stop and stop.is_set()):
+        with acting(Occasion(kind="job", request_id="outbox")):
+            count = _deliver_batch()
+        if not count:
+            break
+        tried += count
+    return tried
+
+
+def _deliver_batch() -> int:
+    try:
+        row_ids = outbox.claim()
+    except Maintenance:
+        return 0
+    for place, row_id in enumerate(row_ids):
+        if maintenance.current().active:  # it has begun since: what was not tried is given back
+            outbox.give_back(row_ids[place:])
+            return place
+        outbox.deliver(row_id)
+        db.session.remove()
+    return len(row_ids)

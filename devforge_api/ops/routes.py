@@ -6,13 +6,16 @@ import hmac
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import flask
 import flask_swagger_ui
 from flask import Response, abort, current_app, request, send_from_directory
 from flask.views import MethodView
 
+from devforge_api.core import maintenance
 from devforge_api.core.api import Blueprint
+from devforge_api.core.clock import rfc3339
 from devforge_api.core.metrics import exposition
 from devforge_api.core.responses import success
 from devforge_api.ops import service
@@ -51,7 +54,15 @@ class Ready(MethodView):
         checks = {check.name: {"ok": check.ok, "detail": check.detail} for check in results}
         if failed := [check.name for check in results if not check.ok]:
             raise NotReady(f"Not ready: {', '.join(failed)}.", checks=checks)
-        return success({"status": "ready", "checks": checks})
+        return success({"status": "ready", "maintenance": _maintenance(), "checks": checks})
+
+
+def _maintenance() -> dict[str, Any] | None:
+    """The maintenance under way, as the check of the jobs has just seen it."""
+    state = maintenance.last_seen()
+    if not state.active or state.changed_at is None:
+        return None
+    return {"since": rfc3339(state.changed_at), "message": state.message}
 
 
 def _readiness() -> service.Readiness:

@@ -17,10 +17,18 @@ class CheckSchema(BaseSchema):
     detail = fields.String(required=True, metadata={"example": "answers"})
 
 
+class MaintenanceSchema(BaseSchema):
+    """A maintenance under way: reads are served, writes are refused."""
+
+    since = fields.Timestamp(required=True, metadata={"example": "2026-01-15T09:30:00Z"})
+    message = fields.String(required=True, allow_none=True, metadata={"example": "Back at 10:00 UTC."})
+
+
 class ReadySchema(BaseSchema):
     """The parts, by name."""
 
     status = fields.String(required=True, metadata={"example": "ready"})
+    maintenance = fields.Nested(MaintenanceSchema, required=True, allow_none=True, metadata={"example": None})
     checks = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(CheckSchema),

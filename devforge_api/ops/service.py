@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 import redis
 from alembic.config import Config
@@ -17,14 +19,21 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from devforge_api.core import outbox
+from devforge_api.core import maintenance, outbox
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, reading_engine
 
 CHECK_SECONDS = 2.0
+LEAST_FREE_BYTES = 50_000_000
+T = TypeVar("T")
 
 
 class NotThere(Exception):
-    """A part is not ready; the sentence says what to do."""
+    """A part is not ready; what was seen, and what to do."""
+
+    def __init__(self, seen: str, advice: str) -> None:
+        self.seen, self.advice = seen, advice
+        super().__init__("; ".join(filter(None, (seen, advice))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ def check_migrations(migrations: Path) -> str:
     with reading_engine().connect() as connection:
         found = MigrationContext.configure(connection).get_current_heads()
     if set(found) != set(migration_heads(migrations)):
-        raise NotThere("run `flask db upgrade`")
+        raise NotThere("", "run `flask db upgrade`")
     return "at head"
 
 
@@ -64,32 +73,52 @@ def migration_heads(migrations: Path) -> tuple[str, ...]:
 
 def check_redis(url: str) -> str:
     """Redis answers."""
-    with redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1) as client:
+    with redis_client(url) as client:
         client.ping()
     return "answers"
+
+
+def redis_client(url: str) -> redis.Redis:
+    """A connection for a check, which waits a second and no longer."""
+    return redis.Redis.from_url(url, socket_timeout=1, socket_connect_timeout=1)
 
 
 def check_data_folder(folder: Path) -> str:
     """The data folder can be written, and has room.
 
-    :raises NotThere: less than 50 MB are free.
+    :raises NotThere: it cannot, or less than 50 MB are free.
     """
-    if not os.access(folder, os.W_OK):
-        raise NotThere("it cannot be written; correct its permissions")
-    free = os.statvfs(folder).f_bavail * os.statvfs(folder).f_frsize
-    if free < 50_000_000:
-        raise NotThere(f"only {free // 1_000_000} MB are left")
+    free = free_bytes(folder)
+    if free < LEAST_FREE_BYTES:
+        raise NotThere(f"only {free // 1_000_000} MB are left", "make room")
     return f"{free // 1_000_000} MB free"
 
 
+def free_bytes(folder: Path) -> int:
+    """How many bytes we may still write into a folder.
+
+    :raises NotThere: none at all; tried, since permissions alone do not tell.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return shutil.disk_usage(folder).free
+    except OSError as error:
+        raise NotThere("it cannot be written", "correct its permissions") from error
+
+
 def check_jobs(limit: timedelta) -> str:
-    """Events are delivered in time.
+    """Events are delivered in time, or wait for the end of a maintenance.
 
     :raises NotThere: the oldest due one waits for longer than the limit.
     """
+    state = maintenance.current()
+    if state.active:
+        return "paused by maintenance"
     lag = outbox.lag()
+    if state.changed_at is not None:  # what fell due during a maintenance waits only since its end
+        lag = max(timedelta(0), min(lag, utc_now() - state.changed_at))
     if lag > limit:
-        raise NotThere(f"the oldest event waits since {int(lag.total_seconds())} s; is the worker running?")
+        raise NotThere(f"the oldest event waits since {int(lag.total_seconds())} s", "is the worker running?")
     return f"lag {lag.total_seconds():.1f} s"
 
 
@@ -116,15 +145,20 @@ class Readiness:
             found = self._running.get(name)
             if found is not None and not found.done():
                 return found
-            future = self._running[name] = Future()
-        call = (future, self._checks[name])
-        threading.Thread(target=_fulfil, args=call, name=f"ready-{name}", daemon=True).start()
+            future = self._running[name] = in_thread(f"ready-{name}", self._checks[name])
         return future
 
 
-def _fulfil(future: Future[str], check: Callable[[], str]) -> None:
+def in_thread(name: str, call: Callable[[], T]) -> Future[T]:
+    """Begin a call in a thread that does not keep the process from ending."""
+    future: Future[T] = Future()
+    threading.Thread(target=_fulfil, args=(future, call), name=name, daemon=True).start()
+    return future
+
+
+def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
     try:
-        future.set_result(check())
+        future.set_result(call())
     except Exception as error:  # noqa: BLE001 - whatever it is, the part is not ready
         future.set_exception(error)
 

@@ -32,7 +32,7 @@ def test_requests_are_counted_by_route_and_status(api, client):
     assert answer.mimetype == "text/plain"
     assert answer.headers["Cache-Control"] == "no-store"
     assert figure(answer.text, name, method="GET", route=route, status="200") == before + 3
-    assert figure(answer.text, "devforge_http_request_duration_seconds_count", route=route) >= 3
+    assert figure(answer.text, "devforge_http_request_duration_seconds_count", method="GET", route=route) >= 3
 
 
 def test_no_path_that_a_client_invents_makes_a_series(api, client):
