@@ -44,15 +44,9 @@ DESCRIPTION = "Accounts, licences and more for Electron developer tools. Errors:
 
 
 class Parser(FlaskParser):  # type: ignore[misc, unused-ignore]
-    """Reads bodies strictly; unknown names are for the schema to refuse, in queries too."""
+    """Reads queries; unknown names are for the schema to refuse."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = {}
-
-    def parse(self, argmap: Any, req: Any = None, *, location: str | None = None, **options: Any) -> Any:
-        """Load a body by its schema alone; webargs' own way costs as much again."""
-        if location == "json":
-            return argmap.load(strict_json.read_body(request))
-        return super().parse(argmap, req, location=location, **options)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
@@ -106,8 +100,18 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             kwargs.setdefault("example", example_of(schema, loading=True))
             needed = not schema.partial and any(field.required for field in schema.load_fields.values())
             kwargs.setdefault("required", needed)
-        decorate: Decorator = super().arguments(schema, location=location, **kwargs)
-        return decorate
+        document: Decorator = super().arguments(schema, location=location, **kwargs)
+        if location != "json":
+            return document
+
+        def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(document(view))  # for its documentation: its own way of loading costs twice as much
+            def loaded(self_: Any, **view_args: Any) -> Any:
+                return view(self_, schema.load(strict_json.read_body(request)), **view_args)
+
+            return loaded
+
+        return decorator
 
     def response(
         self,
@@ -129,7 +133,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         document = super().response(status_code, shape, **kwargs)
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(view)
+            @wraps(document(view))
             def enveloped(*args: Any, **view_args: Any) -> Response:
                 result = view(*args, **view_args)
                 if isinstance(result, Response):
@@ -141,8 +145,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
                     answer.headers["Location"] = location(result)
                 return answer
 
-            documented: Callable[..., Any] = document(enveloped)
-            return documented
+            return enveloped
 
         return decorator
 
@@ -189,14 +192,10 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
         """Document refusals."""
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
-            @wraps(view)
-            def raising(*args: Any, **kwargs: Any) -> Any:
-                return view(*args, **kwargs)
-
-            info = dict(getattr(raising, "_apidoc", {}))
+            info = dict(getattr(view, "_apidoc", {}))
             info["raises"] = [*info.get("raises", []), *errors]
-            raising.__dict__["_apidoc"] = info
-            return raising
+            view.__dict__["_apidoc"] = info
+            return view
 
         return decorator
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Request, Response, current_app, g, request
 from flask.globals import request_ctx
@@ -19,7 +20,6 @@ from marshmallow import ValidationError
 from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm.exc import StaleDataError
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -42,6 +42,9 @@ from devforge_api.core.json import dump
 from devforge_api.core.limits import Budget, Limit, address_key, charge
 from devforge_api.core.responses import add_entity_tag
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
 log = logging.getLogger(__name__)
 compress = Compress()
 
@@ -62,6 +65,7 @@ SECURITY_HEADERS = [
     ("X-Frame-Options", "DENY"),
 ]
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+LAST_HEADERS = "devforge.last_headers"
 PROBES = {"/health", "/ready", "/metrics"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
@@ -103,6 +107,7 @@ def init_app(app: Flask) -> None:
             methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             max_age=600,
         )
+    app.wsgi_app = LastHeaders(app.wsgi_app)  # type: ignore[method-assign]
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
 
@@ -172,27 +177,48 @@ def _close(response: Response) -> Response:
         headers["Cache-Control"] = "no-store"
     elif response.is_streamed or len(response.get_data()) >= config["COMPRESS_MIN_SIZE"]:
         compress.after_request(response)
-    _add_absent(headers, SECURITY_HEADERS)
-    if config["REQUIRE_HTTPS"]:
-        headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
     if below_api:
         headers.setdefault("Cache-Control", "no-store")
         if config["CORS_ORIGINS"]:
             response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
-    headers.add("X-Request-ID", occasion().request_id)
-    budget: Budget | None = g.get("rate_budget")
-    if budget is not None:
-        headers.add("RateLimit-Limit", str(budget.limit))
-        headers.add("RateLimit-Remaining", str(budget.remaining))
-        headers.add("RateLimit-Reset", str(budget.reset))
+    now.environ[LAST_HEADERS] = _last_headers(require_https=config["REQUIRE_HTTPS"])
     _record(now, response)
     return response
 
 
-def _add_absent(headers: Headers, wanted: list[tuple[str, str]]) -> None:
-    """Add the headers that are not there; mostly none is, and looking for each takes longest."""
-    present = {name.lower() for name, _ in headers}
-    headers.extend([(name, value) for name, value in wanted if name.lower() not in present])
+def _last_headers(*, require_https: bool) -> list[tuple[str, str]]:
+    last = [*SECURITY_HEADERS, ("X-Request-ID", occasion().request_id)]
+    if require_https:
+        last.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
+    budget: Budget | None = g.get("rate_budget")
+    if budget is not None:
+        last += [
+            ("RateLimit-Limit", str(budget.limit)),
+            ("RateLimit-Remaining", str(budget.remaining)),
+            ("RateLimit-Reset", str(budget.reset)),
+        ]
+    return last
+
+
+class LastHeaders:
+    """Adds what every answer carries, unless the view has said it in its own way.
+
+    Here, below Flask: its own headers are looked through, checked and copied one by one, a dozen
+    of them for each answer.
+    """
+
+    def __init__(self, application: WSGIApplication) -> None:
+        self._application = application
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Serve one request."""
+
+        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
+            said = {name for name, _ in headers}
+            last = environ.get(LAST_HEADERS, ())
+            return start_response(status, headers + [one for one in last if one[0] not in said], *exc_info)
+
+        return self._application(environ, start)
 
 
 def _record(now: Request, response: Response) -> None:

@@ -77,7 +77,7 @@ def read_body(request: Request) -> Any:
         raise RequestEntityTooLarge
     if not body and not request.content_type:
         return {}
-    if request.mimetype != "application/json":
+    if request.content_type != "application/json" and request.mimetype != "application/json":
         raise UnsupportedMediaType
     return parse(body)
 

@@ -40,6 +40,10 @@ def init_app(app: Flask) -> None:
     """Send this package's log to standard error; other libraries' warnings too."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
+    # What no line tells need not be found out: the calling line, thread and process of each record
+    # (the logging HOWTO's advice).
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     own = logging.getLogger("devforge_api")
     own.handlers, own.propagate = [handler], False
     own.setLevel(app.config["LOG_LEVEL"])

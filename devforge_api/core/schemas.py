@@ -9,6 +9,7 @@ from marshmallow import RAISE, Schema, ValidationError, pre_load
 
 from devforge_api.core import fields
 from devforge_api.core.dumping import Write, compile_dump
+from devforge_api.core.loading import Read, Refused, compile_load
 
 
 class BaseSchema(Schema):
@@ -22,6 +23,19 @@ class BaseSchema(Schema):
     @cached_property
     def _write(self) -> Write | None:
         return compile_dump(self)
+
+    @cached_property
+    def _read(self) -> Read | None:
+        return compile_load(self)
+
+    def load(self, data: Any, *, many: bool | None = None, **options: Any) -> Any:
+        """What marshmallow reads, faster while all is well."""
+        if self._read is not None and many is None and not self.many and not options:
+            try:
+                return self._read(data)
+            except Refused:
+                pass  # marshmallow tells why
+        return super().load(data, many=many, **options)
 
     def dump(self, obj: Any, *, many: bool | None = None) -> Any:
         """What marshmallow writes, faster."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from typing import Any, Protocol, TypeVar
 
 from flask import Flask, Request, current_app
@@ -55,12 +54,8 @@ def public(limit: Limit = Limit.ANONYMOUS) -> Callable[[View], View]:
 
 def _declare(access: Access) -> Callable[[View], View]:
     def decorate(view: View) -> View:
-        @wraps(view)
-        def declared(*args: Any, **kwargs: Any) -> Any:
-            return view(*args, **kwargs)
-
-        declared.__dict__["access"] = access
-        return declared  # type: ignore[return-value]
+        view.__dict__["access"] = access
+        return view
 
     return decorate
 
