@@ -115,11 +115,11 @@ def init_app(app: Flask) -> None:
 def _open() -> None:
     g.began = time.perf_counter()
     now = request_ctx.request
-    given = now.headers.get("X-Request-ID", "")
-    request_id = given if _REQUEST_ID.fullmatch(given) else uuid7().hex
-    set_occasion(
-        Occasion("request", request_id, now.remote_addr, now.headers.get("User-Agent", "")[:255] or None)
-    )
+    environ = now.environ
+    given = environ.get("HTTP_X_REQUEST_ID")
+    request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid7().hex
+    user_agent = environ.get("HTTP_USER_AGENT", "")[:255] or None
+    set_occasion(Occasion("request", request_id, now.remote_addr, user_agent))
     if now.method == "OPTIONS" or now.path in PROBES:
         return
     if current_app.config["REQUIRE_HTTPS"] and not now.is_secure:
@@ -158,13 +158,13 @@ def bearer_token() -> str:
 
     :raises TokenMissing: no header. :raises TokenInvalid: another scheme, or a strange form.
     """
-    header = request.headers.get("Authorization", "").strip()
+    header = request.environ.get("HTTP_AUTHORIZATION", "").strip()
     if not header:
         raise TokenMissing
     scheme, _, token = header.partition(" ")
     if scheme.casefold() != "bearer" or not _TOKEN.fullmatch(token.strip()):
         raise TokenInvalid
-    return token.strip()
+    return str(token).strip()
 
 
 def _close(response: Response) -> Response:

@@ -88,7 +88,7 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
 def _request_hash() -> str:
     head = f"{request.method} {request.full_path}\n".encode()
-    return hashlib.sha256(head + request.get_data(cache=True)).hexdigest()
+    return hashlib.sha256(head + json.raw_body(request)).hexdigest()
 
 
 def _claim(user_id: UUID, key: str, request_hash: str) -> tuple[UUID, str | None]:

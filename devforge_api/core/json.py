@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import orjson
 from flask import Request
 from flask.json.provider import JSONProvider
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from devforge_api.core.errors import DomainError, MalformedRequest
 
@@ -64,6 +64,28 @@ def parse(body: bytes) -> Any:
     return value
 
 
+def raw_body(request: Request) -> bytes:
+    """The request's body, read once.
+
+    :raises ClientDisconnected: it is shorter than declared.
+    :raises RequestEntityTooLarge: more than ``MAX_CONTENT_LENGTH``.
+    """
+    kept: bytes | None = request.environ.get("devforge.body")
+    if kept is not None:
+        return kept
+    stream, length = request.environ["wsgi.input"], request.content_length
+    if length is not None and length <= (request.max_content_length or length):
+        body: bytes = stream.read(length) if length else b""
+        if len(body) < length:
+            raise ClientDisconnected
+    else:
+        body = request.get_data(cache=False)
+        if length is None and stream.read(1):  # in chunks, and cut off at the limit: there is more
+            raise RequestEntityTooLarge
+    request.environ["devforge.body"] = body
+    return body
+
+
 def read_body(request: Request) -> Any:
     """The request's JSON; an absent body counts as an empty object.
 
@@ -71,10 +93,7 @@ def read_body(request: Request) -> Any:
     :raises MalformedRequest: see `parse`.
     :raises RequestEntityTooLarge: more than ``MAX_CONTENT_LENGTH``.
     """
-    body = request.get_data(cache=True)
-    # A body in chunks is cut off at the limit: is there more of it?
-    if request.content_length is None and request.environ["wsgi.input"].read(1):
-        raise RequestEntityTooLarge
+    body = raw_body(request)
     if not body and not request.content_type:
         return {}
     if request.content_type != "application/json" and request.mimetype != "application/json":

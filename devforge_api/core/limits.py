@@ -38,6 +38,7 @@ class Limit(StrEnum):
     SESSION_REFRESH = "LIMIT_SESSION_REFRESH"
 
 
+MINUTE = 60  # the window's length, in seconds
 # A guess at a secret must be counted even while Redis is away.
 FAIL_CLOSED = {Limit.CREDENTIALS, Limit.ACCOUNT_FAILURES}
 # What is left of these is nobody's business: a count that begins anew would tell strangers that
@@ -125,7 +126,7 @@ def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | N
     item = state.items[limit]
     epoch = state.link.epoch
     try:
-        window = storage.count(item.key_for(limit.name, key), item.amount, item.get_expiry(), denials)
+        window = storage.count(item.key_for(limit.name, key), item.amount, MINUTE, denials)
     except MemoryLost:
         revocation.distrust()
         return False

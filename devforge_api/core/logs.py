@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from flask import Flask
 
-from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.context import occasion
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message", "taskName"}
@@ -22,7 +22,7 @@ class JsonFormatter(logging.Formatter):
         """One line."""
         now = occasion()
         line: dict[str, Any] = {
-            "time": rfc3339(utc_now()),
+            "time": datetime.fromtimestamp(record.created, UTC),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
@@ -33,7 +33,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        return orjson.dumps(line, default=str, option=orjson.OPT_UTC_Z).decode()
 
 
 def init_app(app: Flask) -> None:

@@ -8,13 +8,14 @@ from typing import Any
 from flask import Response, g, request
 from marshmallow import Schema
 
+from devforge_api.core.application import Answer
 from devforge_api.core.errors import PreconditionFailed, ValidationFailed
 from devforge_api.core.json import dump
 
 
 def success(data: Any, status: int = 200, **beside: Any) -> Response:
     """``{"success": true, "data": …}`` and, for lists, what stands beside the data."""
-    return Response(dump({"success": True, "data": data, **beside}), status, mimetype="application/json")
+    return Answer(dump({"success": True, "data": data, **beside}), status, mimetype="application/json")
 
 
 def shaped(value: Any, schema: Schema, status: int = 200, **beside: Any) -> Response:

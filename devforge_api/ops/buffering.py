@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # Threads beside those that serve, for bodies on their way; a waiting one costs some 50 KB.
 READERS = 120
 CHUNK = 64 * 1024
+# Whoever asks whether we live must not wait behind requests that wait for a database which hangs.
+WITHOUT_SLOT = {"/health", "/ready"}
 
 
 class BufferedBodies:
@@ -44,6 +46,8 @@ class BufferedBodies:
                 environ.pop("wsgi.input_terminated", None)
         if is_stopping():
             start_response = announcing_close(start_response)
+        if environ["PATH_INFO"] in WITHOUT_SLOT:
+            return self._application(environ, start_response)
         with self._slots:
             return self._application(environ, start_response)
 

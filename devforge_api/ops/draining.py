@@ -61,7 +61,17 @@ def stop_in_order() -> None:
     """
     inherited = {number: signal.getsignal(number) for number in STOPPING}
     signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    if any(_has_heard(handler) for handler in inherited.values()):
+        os._exit(0)
     threading.Thread(target=_stop, args=(inherited,), name="devforge-stop", daemon=True).start()
+
+
+def _has_heard(handler: Any) -> bool:
+    """Whether a signal came before: a worker is forked with the handlers of granian's main process.
+
+    They note it in the worker's copy of the main process's server, where nobody looks.
+    """
+    return bool(getattr(getattr(handler, "__self__", None), "interrupt_signal", False))
 
 
 def _stop(inherited: dict[signal.Signals, Any]) -> None:
@@ -78,7 +88,7 @@ def _stop(inherited: dict[signal.Signals, Any]) -> None:
 
 def _give_notice() -> None:
     """Let nobody in, and wait a moment for those who are inside."""
-    ports = _shut_the_door()
+    ports = refuse_connections()
     deadline = time.monotonic() + NOTICE_SECONDS
     while time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)  # at least once: some may still wait to be accepted
@@ -86,11 +96,11 @@ def _give_notice() -> None:
             return
 
 
-def _shut_the_door() -> set[int]:
-    """Refuse connections from now on, without resetting those that wait to be accepted.
+def refuse_connections() -> set[int]:
+    """Let no further connection come in on this process's ports; returns them, none without /proc.
 
-    A client repeats its SYN after a second, and meets the server's successor or a closed port.
-    Returns the ports; none where the system is not Linux.
+    Those that wait to be accepted stay, which closing the port would reset. A client repeats its
+    SYN after a second, and then meets this server's successor, or a closed port.
     """
     code = ctypes.create_string_buffer(NO_NEW_CONNECTIONS)
     program = struct.pack("HP", len(NO_NEW_CONNECTIONS) // 8, ctypes.addressof(code))
