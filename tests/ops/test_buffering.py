@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from devforge_api.core.slots import Slots
+from devforge_api.ops.buffering import BufferedBodies
 from tests.ops.conftest import until
 
 
@@ -53,3 +54,22 @@ def test_a_place_is_given_back_when_serving_fails():
             raise ValueError("broken")
     with slots:
         pass
+
+
+def test_probes_are_answered_while_every_place_is_taken():
+    asked = []
+
+    def application(environ, start_response):
+        asked.append(environ["PATH_INFO"])
+        return [b""]
+
+    buffered = BufferedBodies(application, slots=1, limit=1024)
+    with buffered._slots:
+        for path in ("/health", "/ready"):
+            buffered({"PATH_INFO": path}, lambda *_: None)
+        other = threading.Thread(target=buffered, args=({"PATH_INFO": "/metrics"}, lambda *_: None))
+        other.start()
+        until(lambda: len(buffered._slots._waiting) == 1, "another request does not queue")
+        assert asked == ["/health", "/ready"]
+    other.join()
+    assert asked[-1] == "/metrics"
