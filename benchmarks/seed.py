@@ -2,14 +2,13 @@
 
     python -m benchmarks.seed OUTPUT.json [--licenses 50000] [--users 10000]
 
-The settings come from the environment, as for the server. Everything follows from a fixed seed.
+The settings come from the environment, as for the server.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,18 +16,14 @@ from uuid import UUID
 
 from psycopg import Cursor
 
+from benchmarks.population import FEATURES, PASSWORD, PRODUCT, TIERS, License, email_of, licenses, pairs_of
 from devforge_api.app import create_app
 from devforge_api.auth.tokens import make_access_token
 from devforge_api.core.db import db, uuid7
 from devforge_api.core.encryption import encrypt, fingerprint
 from devforge_api.core.keys import ensure_signing_keys
+from devforge_api.core.passwords import hash_password
 
-TIERS = (
-    ("solo", 1, ["sync"]),
-    ("team", 3, ["ai", "sync"]),
-    ("enterprise", 5, ["ai", "audit", "sso", "sync"]),
-)
-MACHINES_MOST = 3
 TOKEN_LIFETIME = timedelta(hours=2)  # longer than a run, unlike a real one
 
 
@@ -43,11 +38,13 @@ def main() -> None:
     app = create_app()
     with app.app_context():
         ensure_signing_keys()
+        password_hash = hash_password(PASSWORD)
         raw: Any = db.engine.raw_connection()
         try:
             cursor = raw.cursor()
-            users = _users(cursor, options.users)
-            pairs = _licenses(cursor, options.licenses)
+            users = _users(cursor, options.users, password_hash)
+            found = licenses(options.licenses, datetime.now(UTC))
+            _licenses(cursor, found)
             raw.commit()
             raw.driver_connection.autocommit = True
             cursor.execute("VACUUM ANALYZE")
@@ -59,19 +56,23 @@ def main() -> None:
             )
             for user, session in users[: options.tokens]
         ]
-    options.output.write_text(json.dumps({"pairs": pairs[:40_000], "tokens": tokens}))
+    emails = [email_of(number) for number in range(options.users)]
+    material = {"pairs": pairs_of(found), "tokens": tokens, "emails": emails, "password_hash": password_hash}
+    options.output.write_text(json.dumps(material))
 
 
-def _users(cursor: Cursor[Any], count: int) -> list[tuple[UUID, UUID]]:
+def _users(cursor: Cursor[Any], count: int, password_hash: str) -> list[tuple[UUID, UUID]]:
+    """Users with a session each; all have the same password, for it takes long to hash it anew."""
     now = datetime.now(UTC)
     people = [(uuid7(), uuid7()) for _ in range(count)]
     columns = (
-        "id, email, email_key, name, role, status, settings, token_version, version, created_at, updated_at"
+        "id, email, email_key, name, role, status, settings, password_hash, token_version, version,"
+        " created_at, updated_at"
     )
     with cursor.copy(f"COPY users ({columns}) FROM STDIN") as copy:
         for number, (user, _) in enumerate(people):
-            email = f"user{number}@example.com"
-            copy.write_row((user, email, email, f"User {number}", "user", "active", "{}", 1, 1, now, now))
+            email, name = email_of(number), f"User {number}"
+            copy.write_row((user, email, email, name, "user", "active", "{}", password_hash, 1, 1, now, now))
     columns = (
         "id, user_id, counter, issued_at, expires_at, absolute_expires_at, device_name, last_seen_at,"
         " created_at"
@@ -83,73 +84,53 @@ def _users(cursor: Cursor[Any], count: int) -> list[tuple[UUID, UUID]]:
     return people
 
 
-def _licenses(cursor: Cursor[Any], count: int) -> list[tuple[str, str]]:
-    chance, now = random.Random(7), datetime.now(UTC)
-    product = uuid7()
-    codes = {code: uuid7() for code in ("ai", "audit", "sso", "sync")}
+def _policies(cursor: Cursor[Any], product: UUID) -> dict[str, UUID]:
+    """The product with its policies and entitlements; the policies' ids by the tier's name."""
     stamp = "'{}', 1, now(), now()"
     cursor.execute(
-        f"INSERT INTO products (id, name, code, metadata, version, created_at, updated_at)"
-        f" VALUES (%s, 'Studio', 'studio', {stamp})",
-        (product,),
+        "INSERT INTO products (id, name, code, metadata, version, created_at, updated_at)"
+        f" VALUES (%s, 'Studio', %s, {stamp})",
+        (product, PRODUCT),
     )
+    codes = {code: uuid7() for code in FEATURES}
     for code, entitlement_id in codes.items():
         cursor.execute(
-            f"INSERT INTO entitlements (id, name, code, metadata, version, created_at, updated_at)"
+            "INSERT INTO entitlements (id, name, code, metadata, version, created_at, updated_at)"
             f" VALUES (%s, %s, %s, {stamp})",
             (entitlement_id, code, code),
         )
-    policies = []
-    for name, machines, included in TIERS:
-        policies.append(uuid7())
+    policies = {tier.name: uuid7() for tier in TIERS}
+    for tier in TIERS:
         cursor.execute(
             "INSERT INTO policies (id, product_id, name, max_machines, floating, strict, metadata, version,"
             f" created_at, updated_at) VALUES (%s, %s, %s, %s, true, false, {stamp})",
-            (policies[-1], product, name, machines),
+            (policies[tier.name], product, tier.name, tier.max_machines),
         )
-        for code in included:
-            cursor.execute("INSERT INTO policy_entitlements VALUES (%s, %s)", (policies[-1], codes[code]))
-    pairs: list[tuple[str, str]] = []
-    rows, seats = [], []
-    sealed = encrypt("DF-BENCHMARK")  # the key itself is never read back
-    for _ in range(count):
-        key = "-".join("".join(chance.choices("ABCDEFGHJKLMNPQRSTUVWXYZ23456789", k=5)) for _ in range(5))
-        status = chance.choices(["active", "suspended", "revoked"], [94, 3, 3])[0]
-        expires = now + timedelta(days=chance.randint(-20, 600))
-        license_id, machines = uuid7(), chance.randint(1, MACHINES_MOST)
-        policy = chance.choice(policies)
-        rows.append(
-            (
-                license_id,
-                policy,
-                product,
-                fingerprint(key),
-                sealed,
-                status,
-                expires,
-                machines,
-                "{}",
-                1,
-                now,
-                now,
+        for code in tier.features:
+            cursor.execute(
+                "INSERT INTO policy_entitlements VALUES (%s, %s)", (policies[tier.name], codes[code])
             )
-        )
-        for _ in range(machines):
-            machine = f"{chance.getrandbits(256):064x}"
-            seats.append((uuid7(), license_id, machine, now))
-            pairs.append((key, machine))
+    return policies
+
+
+def _licenses(cursor: Cursor[Any], found: list[License]) -> None:
+    now, product = datetime.now(UTC), uuid7()
+    policies = _policies(cursor, product)
+    sealed = encrypt("DF-BENCHMARK")  # the key itself is never read back
+    ids = [uuid7() for _ in found]
     columns = (
         "id, policy_id, product_id, key_hash, encrypted_key, status, expires_at, machine_count, metadata,"
         " version, created_at, updated_at"
     )
     with cursor.copy(f"COPY licenses ({columns}) FROM STDIN") as copy:
-        for row in rows:
-            copy.write_row(row)
+        for license_id, license_ in zip(ids, found, strict=True):
+            facts = (license_.status, license_.expires_at, len(license_.fingerprints), "{}", 1, now, now)
+            policy = policies[license_.tier.name]
+            copy.write_row((license_id, policy, product, fingerprint(license_.key), sealed, *facts))
     with cursor.copy("COPY machines (id, license_id, fingerprint, created_at) FROM STDIN") as copy:
-        for seat in seats:
-            copy.write_row(seat)
-    chance.shuffle(pairs)
-    return pairs
+        for license_id, license_ in zip(ids, found, strict=True):
+            for machine in license_.fingerprints:
+                copy.write_row((uuid7(), license_id, machine, now))
 
 
 if __name__ == "__main__":

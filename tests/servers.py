@@ -156,6 +156,14 @@ def create_tablespace(server_url: str, name: str, folder: Path) -> None:
         connection.execute(statement)
 
 
+def configure(server_url: str, name: str, value: str) -> None:
+    """Change a setting of a running server, for all of its sessions."""
+    statement = sql.SQL("ALTER SYSTEM SET {} = {}").format(sql.Identifier(name), value)
+    with _connect(server_url) as connection:
+        connection.execute(statement)
+        connection.execute("SELECT pg_reload_conf()")
+
+
 def drop_database(server_url: str, name: str) -> None:
     """Drop a database if it exists, ending its sessions."""
     with _connect(server_url) as connection:

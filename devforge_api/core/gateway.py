@@ -68,6 +68,8 @@ KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 LAST_HEADERS = "devforge.last_headers"
 PROBES = {"/health", "/ready", "/metrics"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+# 25006 by a standby, or a primary that has been demoted; 25P03 to a transaction that idled too long.
+READ_ONLY = {"25006", "25P03"}
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
 # What HTTP itself refuses, in our words; others keep the status's own name.
 HTTP_CODES = {
@@ -311,7 +313,8 @@ def _refuse_database(error: DBAPIError) -> Response:
     if isinstance(error, DataError):
         log.warning("the database refused a value", exc_info=error)
         return refuse(MalformedRequest("A value cannot be stored."))
-    if isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated:
+    away = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
+    if away or getattr(error.orig, "sqlstate", None) in READ_ONLY:
         log.error("the database is not available", exc_info=error)
         return refuse(Unavailable(2))
     return _refuse_unexpected(error)

@@ -39,9 +39,15 @@ def _give_way() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
-@cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(2, os.cpu_count() or 2), "devforge-hash", initializer=_give_way)
+    """This process's share of the cores: more hashes at a time only thrash the caches."""
+    processes = current_app.config["WEB_WORKERS"] if has_app_context() else 1
+    return _executor(max(1, (os.cpu_count() or 2) // processes))
+
+
+@cache
+def _executor(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, "devforge-hash", initializer=_give_way)
 
 
 def _in_turn(work: Callable[[], Result]) -> Result:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 
 from devforge_api.core.db import db
 from devforge_api.licenses.models import Product
+from tests import servers
 from tests.factories import V1
 from tests.ops.conftest import until
 from tests.ops.faults import MANY, failed_parts, stage
@@ -115,3 +116,14 @@ def test_a_frozen_database_hinders_neither_the_probes_nor_its_own_return(scene):
         assert {call.result().status for call in waiting} <= {200, 503}
     until(lambda: scene.ready().status == 200, "the server does not recover")
     assert scene.me(person).status == 200
+
+
+def test_a_database_that_takes_no_writes_is_one_that_is_away_for_a_while(scene):
+    """As a standby, or a primary that has been demoted."""
+    person = scene.api.person()
+    servers.configure(scene.postgres.url, "default_transaction_read_only", "on")
+    until(lambda: scene.register().status == 503, "writes are not refused")
+    assert scene.sign_in(person).code == "SERVICE_UNAVAILABLE"
+    assert scene.me(person).status == 200
+    servers.configure(scene.postgres.url, "default_transaction_read_only", "off")
+    until(lambda: scene.sign_in(person).status == 200, "writes are still refused")

@@ -17,7 +17,7 @@ from flask_migrate import upgrade
 from devforge_api.core.cli import command_line
 from devforge_api.ops.buffering import READERS
 from devforge_api.ops.demo import print_credentials, seed
-from devforge_api.ops.processes import metrics_environment
+from devforge_api.ops.processes import MALLOC_ENVIRONMENT, metrics_environment
 
 ROOT = Path(__file__).resolve().parents[3]
 # A client has ten seconds for its headers; requests in flight have as long when the server stops,
@@ -75,6 +75,7 @@ def _become_server(host: str, port: int) -> None:
     environ = {name: value for name, value in os.environ.items() if name != "FLASK_RUN_FROM_CLI"}
     environ |= {"DEVFORGE_HOST": host, "DEVFORGE_PORT": str(port)}
     environ |= metrics_environment(current_app.config)
+    environ = MALLOC_ENVIRONMENT | environ
     _allow_connections()
     sys.stdout.flush()
     os.chdir(ROOT)

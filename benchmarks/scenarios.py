@@ -1,0 +1,80 @@
+"""What is measured, and what is due: plain data, read also by the plot's own environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+OURS, FASTAPI, FASTIFY, EXPRESS = "Dev Forge API", "FastAPI", "Fastify", "Express"
+SYSTEMS = (OURS, FASTAPI, FASTIFY, EXPRESS)
+SILENT = 64
+LOGIN_CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One kind of load.
+
+    :param job: V, R or login.
+    :param rate: requests offered a second; None: as many as are answered.
+    :param silent: further connections on which nothing is sent.
+    """
+
+    name: str
+    title: str
+    job: str
+    connections: int
+    rate: int | None = None
+    silent: int = 0
+
+
+SCENARIOS = (
+    Scenario("V32", "V: validate a licence key, 32 connections, saturated", "V", 32),
+    Scenario("R32", "R: who is signed in, 32 connections, saturated", "R", 32),
+    Scenario("V200", "V, 200 connections, saturated", "V", 200),
+    Scenario("V1000", "V, 1,000 requests a second offered", "V", 64, rate=1_000),
+    Scenario(
+        "V1000-silent", f"The same beside {SILENT} silent connections", "V", 64, rate=1_000, silent=SILENT
+    ),
+    Scenario("R1000", "R, 1,000 requests a second offered", "R", 64, rate=1_000),
+)
+# Of Dev Forge API alone. The first is no server at all.
+ARGON2 = Scenario("argon2", "argon2 alone, one process for each web process", "argon2", 0)
+LOGIN = Scenario("login", f"Sign-ins, {LOGIN_CONNECTIONS} connections, saturated", "login", LOGIN_CONNECTIONS)
+V_ALONE = Scenario("V200ps", "V, 200 requests a second offered", "V", 64, rate=200)
+V_BESIDE_LOGIN = Scenario("V200ps-login", "The same beside these sign-ins", "V", 64, rate=200)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A target: a figure of ours, by itself or as a ratio to another row's.
+
+    :param figure: ``rate`` (requests a second) or ``p99`` (milliseconds).
+    :param beside: the system or, of ours, the scenario that it is divided by; None: nothing.
+    :param bound: at least this for rates, at most this for times.
+    """
+
+    text: str
+    scenario: str
+    figure: str
+    bound: float
+    beside_system: str | None = None
+    beside_scenario: str | None = None
+
+    @property
+    def is_least(self) -> bool:
+        """Whether more is better."""
+        return self.figure == "rate"
+
+
+DUES = (
+    Due("V, requests a second: FastAPI's", "V32", "rate", 1.0, FASTAPI),
+    Due("V, requests a second: Express's", "V32", "rate", 1.2, EXPRESS),
+    Due("R, requests a second: FastAPI's", "R32", "rate", 1.0, FASTAPI),
+    Due("R, requests a second: Express's", "R32", "rate", 1.2, EXPRESS),
+    Due("V, p99 with 200 connections, in ms", "V200", "p99", 65),
+    Due("V, p99 with 200 connections: FastAPI's", "V200", "p99", 1.0, FASTAPI),
+    Due("V, p99 at 1,000 a second: FastAPI's", "V1000", "p99", 1.0, FASTAPI),
+    Due(f"V, p99 beside {SILENT} silent connections: without", "V1000-silent", "p99", 1.5, None, "V1000"),
+    Due("Sign-ins a second: argon2 alone", "login", "rate", 0.7, None, "argon2"),
+    Due("V, p99 beside sign-ins: without", "V200ps-login", "p99", 8, None, "V200ps"),
+)
