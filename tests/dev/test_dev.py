@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers import folder_open_to_all, unprivileged_user
+from tests.processes import folder_open_to_all, unprivileged_user
 
 ROOT = Path(__file__).resolve().parents[2]
 FLASK_STAND_IN = """

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from tests import servers
+from tests import processes
 from tests.conftest import SECRETS
 from tests.factories import V1
 from tests.ops.conftest import running, until
@@ -123,7 +123,7 @@ def test_sqlite_on_a_full_disk(tmp_path):
 
 @contextmanager
 def small_disk(owner):
-    with servers.folder_open_to_all("devforge-disk-") as folder:
+    with processes.folder_open_to_all("devforge-disk-") as folder:
         options = f"size={DISK_MIB}m,mode=700,uid={owner.pw_uid},gid={owner.pw_gid}"
         subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
         try:
@@ -139,7 +139,7 @@ def small_disk(owner):
 def test_postgresql_on_a_full_disk(tmp_path):
     """Of tables; a full disk of its log ends PostgreSQL itself, which is the outage of another file."""
     with (
-        small_disk(servers.unprivileged_user()) as disk,
+        small_disk(processes.unprivileged_user()) as disk,
         stage(tmp_path, tables_on=disk) as scene,
     ):
         fill_and_recover(scene.server, disk, named_by_ready=False)
