@@ -25,7 +25,8 @@ MINIMUM_LENGTH, MAXIMUM_LENGTH = 8, 128
 CONTEXT_WORDS = ("devforge", "dev forge", "dev-forge")
 # Who waits holds one of the server's threads, of which there are some more (ops/buffering.py).
 QUEUE_LENGTH, QUEUE_SECONDS = 64, 3.0
-NICENESS = 10
+# Enough for others to go first; a machine that is busy with something else must not starve sign-in.
+NICENESS = 4
 
 # OWASP's argon2id parameters: 19 MiB, two passes, one lane.
 _hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)

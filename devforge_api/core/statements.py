@@ -60,7 +60,8 @@ class Prepared(Generic[T]):
                 with _cursor(engine) as cursor:
                     return compiled.run(cursor, values)
             except _WORTH_A_NEW_CONNECTION:  # nothing but read: it may be repeated
-                with _cursor(engine, fresh=True) as cursor:
+                engine.dispose()  # the pool's connections were cut as well
+                with _cursor(engine) as cursor:
                     return compiled.run(cursor, values)
         except psycopg.Error as error:
             raise DBAPIError.instance(
@@ -109,13 +110,8 @@ def _open(engine: Engine) -> Cursor:
 
 
 @contextmanager
-def _cursor(engine: Engine, *, fresh: bool = False) -> Iterator[Cursor]:
-    """A cursor for one statement; where that fails, its connection is closed.
-
-    :param fresh: make a new one, and close the idle ones: they were cut as well.
-    """
-    if fresh:
-        close_idle(engine)
+def _cursor(engine: Engine) -> Iterator[Cursor]:
+    """A cursor for one statement; where that fails, its connection is closed."""
     idle = _idle.get(engine)
     if idle is None:
         idle = _idle.setdefault(engine, deque())
