@@ -19,6 +19,7 @@ EVENTS: dict[str, EventType] = {
     ),
     "auth.signed_in": _event("A user opened a session.", "user_id", "session_id"),
     "auth.verification_requested": _event("A new user must verify the address.", "user_id"),
+    "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),
     "license.deactivated": _event("A machine gave its seat back.", "license_id", "machine_id"),
     "license.deleted": _event("A licence was removed.", "license_id"),

@@ -14,12 +14,14 @@ import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.auth import tokens
+from devforge_api.auth.models import OneTimeToken, TotpFactor
 from devforge_api.auth.routes import blp as auth_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.core import encryption, maintenance, outbox, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import IdempotencyKey
 from devforge_api.core.keys import SigningKey
+from devforge_api.core.mail.outgoing import Mail
 from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
@@ -47,6 +49,9 @@ ENCRYPTED = (
     License.encrypted_key,
     IdempotencyKey.answer,
     IdempotencyKey.request_hash,
+    Mail.params,
+    OneTimeToken.data,
+    TotpFactor.secret,
 )
 
 

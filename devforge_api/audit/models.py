@@ -40,6 +40,7 @@ class AuditEvent(Model):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     actor_kind: Mapped[ActorKind] = mapped_column(checked_enum(ActorKind))
     actor_id: Mapped[UUID | None]
+    token_id: Mapped[UUID | None]  # of the personal access token that the actor used
     action: Mapped[str]
     target_type: Mapped[str]
     target_id: Mapped[UUID | None]

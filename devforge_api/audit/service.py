@@ -39,6 +39,7 @@ def record(
         AuditEvent(
             actor_kind=kind,
             actor_id=actor,
+            token_id=now.principal.token_id if now.principal else None,
             action=action,
             target_type=target_type,
             target_id=target_id,

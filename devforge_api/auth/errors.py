@@ -25,6 +25,12 @@ class EmailNotVerified(DomainError):
     status, code = 403, "EMAIL_NOT_VERIFIED"
 
 
+class OneTimeTokenInvalid(DomainError):
+    """This link or code was used, has expired, or is not one of ours; ask for a new one."""
+
+    status, code = 410, "ONE_TIME_TOKEN_INVALID"
+
+
 class SessionNotFound(NotFound):
     """There is no such session."""
 

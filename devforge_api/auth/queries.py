@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, case, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.errors import SessionNotFound
-from devforge_api.auth.models import Session
+from devforge_api.auth.models import Session, TotpFactor
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
@@ -76,3 +77,22 @@ def find_admitting(session_id: UUID, user_id: UUID) -> User | None:
     """The user of a session that still admits, by one query."""
     values = {"session_id": session_id, "user_id": user_id, "now": utc_now()}
     return db.session.scalar(_ADMITTING, values)
+
+
+def has_second_factor(user_id: UUID) -> bool:
+    """Whether a sign-in of the user waits for a code."""
+    factor = select(TotpFactor.id).where(TotpFactor.user_id == user_id, TotpFactor.confirmed_at.is_not(None))
+    return db.session.scalar(factor) is not None
+
+
+def proven_at(session_id: UUID) -> datetime | None:
+    """When the session's user last proved who they are, for what asks for it anew.
+
+    Where there is no password to ask for, signing in by the provider is the proof.
+    """
+    anew = case(
+        (User.password_hash.is_(None), func.coalesce(Session.reauthenticated_at, Session.created_at)),
+        else_=Session.reauthenticated_at,
+    )
+    statement = select(anew).join(User, User.id == Session.user_id).where(Session.id == session_id)
+    return db.session.scalar(statement)

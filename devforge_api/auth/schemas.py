@@ -57,6 +57,13 @@ class TokensSchema(BaseSchema):
     user = fields.Nested(UserSchema)
 
 
+class LoginAnswerSchema(TokensSchema):
+    """Tokens; or, where a second factor is asked for, the challenge that it must be sent with."""
+
+    mfa_required = fields.Bool(metadata={"example": False, "description": "Then no tokens come yet."})
+    challenge_token = fields.String(metadata={"example": "k3yZ-9hC4nQ1wq0m8r7t"})
+
+
 class PasswordChangeSchema(BaseSchema):
     """The password of today and that of tomorrow."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from devforge_api.users.service import Role
 
-_OWN = frozenset(
-    {"profile:read", "profile:write", "sessions:read", "sessions:write", "licenses:read", "machines:write"}
-)
+# What concerns the ways into the account itself: for its owner in person, never for a tool's token.
+PERSONAL = frozenset({"security:read", "security:write", "sessions:read", "sessions:write"})
+_OWN = PERSONAL | {"profile:read", "profile:write", "licenses:read", "machines:write"}
 _STAFF = _OWN | {"users:read", "products:read", "licenses:read_all"}
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {

@@ -27,6 +27,7 @@ from devforge_api.core.errors import (
     IdempotencyInFlight,
     IdempotencyKeyReused,
     PreconditionFailed,
+    ReauthRequired,
 )
 from devforge_api.core.examples import example_of
 from devforge_api.core.listing import Listing
@@ -216,6 +217,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
                 ["TOKEN_MISSING", "TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_REVOKED"]
             )
             refusals.setdefault(403, []).append("FORBIDDEN")
+            if access.step_up:
+                refusals[403].append(ReauthRequired.code)
         else:
             doc["security"] = []
         refusals.setdefault(400, []).append("MALFORMED_REQUEST")

@@ -11,13 +11,17 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A verified caller: a user in one of their sessions."""
+    """A verified caller: a user in one of their sessions, or a tool with a token of the user's.
+
+    Exactly one of ``session_id`` and ``token_id`` is set.
+    """
 
     user_id: UUID
     role: str
     scopes: frozenset[str]
-    session_id: UUID
+    session_id: UUID | None
     token_version: int
+    token_id: UUID | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +62,18 @@ def acting(value: Occasion) -> Iterator[None]:
         yield
     finally:
         _occasion.reset(token)
+
+
+def own_session() -> UUID:
+    """The session of the verified caller.
+
+    :raises LookupError: a tool's token has none; a programming error, as such routes ask for a
+        scope that no such token is given.
+    """
+    found = principal().session_id
+    if found is None:
+        raise LookupError("this caller has no session: the route's scope must not be given to tokens")
+    return found
 
 
 def principal() -> Principal:

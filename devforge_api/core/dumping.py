@@ -68,7 +68,9 @@ def _as_it_is(value: Any) -> Any:
 
 
 _WRITERS: dict[type[fields.Field[Any]], Write] = {
-    **dict.fromkeys((fields.String, fields.Text, fields.Code, fields.Email, fields.Url, fields.UUID), str),
+    **dict.fromkeys(
+        (fields.String, fields.Text, fields.Code, fields.Locale, fields.Email, fields.Url, fields.UUID), str
+    ),
     fields.Boolean: _as_it_is,
     fields.Bool: _as_it_is,
     fields.Int: int,

@@ -147,6 +147,12 @@ class Forbidden(DomainError):
     status, code = 403, "FORBIDDEN"
 
 
+class ReauthRequired(DomainError):
+    """Prove once more who you are, then repeat the request."""
+
+    status, code = 403, "REAUTH_REQUIRED"
+
+
 class HttpsRequired(DomainError):
     """This service is only served over HTTPS."""
 

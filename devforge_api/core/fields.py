@@ -29,7 +29,7 @@ from devforge_api.core.clock import rfc3339
 
 __all__ = [
     "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Function", "Int",
-    "JsonObject", "List", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
+    "JsonObject", "List", "Locale", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
@@ -56,6 +56,20 @@ class Code(Text):
         # In Python, "$" would also match before a final line break.
         if not re.fullmatch(self.PATTERN.strip("^$"), value):
             raise ValidationError("Only lower-case letters, digits and . _ - are possible.")
+
+
+class Locale(Text):
+    """A language tag such as ``en`` or ``pt-BR`` (BCP 47), as far as letters are chosen by it."""
+
+    PATTERN = "^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$"
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"pattern": self.PATTERN, "example": "en", **kwargs.pop("metadata", {})}
+        super().__init__(min=2, max=35, validate=[self._check], metadata=metadata, **kwargs)
+
+    def _check(self, value: str) -> None:
+        if not re.fullmatch(self.PATTERN.strip("^$"), value):
+            raise ValidationError("Use a language tag such as en or pt-BR.")
 
 
 class Email(fields.Email):

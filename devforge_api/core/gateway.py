@@ -153,6 +153,8 @@ def _admit(now: Request) -> None:
     occasion().principal = principal
     if access.scope not in principal.scopes:
         raise Forbidden(None, scope=access.scope)
+    if access.step_up:
+        security.insist_on_recent_proof(principal)
 
 
 def bearer_token() -> str:

@@ -3,7 +3,7 @@
 The database is the truth; Redis, where configured, holds the last denials so that a token check
 costs one round trip. A denial is written to Redis *before* the commit (denying too much is the
 safe side) and repeated from the outbox after it. While Redis is away, or has come back without
-its memory, checks read the database (``check`` answers None), until the outbox's last denials
+its memory, checks read the database (`denials_of` answers None), until the outbox's last denials
 have been written again. Redis must not evict keys: ``maxmemory-policy noeviction``.
 """
 

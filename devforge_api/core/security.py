@@ -11,7 +11,7 @@ from flask.views import MethodView
 
 from devforge_api.core import revocation
 from devforge_api.core.context import Principal
-from devforge_api.core.errors import TokenRevoked
+from devforge_api.core.errors import ReauthRequired, TokenRevoked
 from devforge_api.core.limits import Limit, charge, charge_unless_denied
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -29,6 +29,9 @@ class Authority(Protocol):
     def confirm(self, principal: Principal) -> bool:
         """Whether the database still admits the caller."""
 
+    def is_recent(self, principal: Principal) -> bool:
+        """Whether the caller has proven a few minutes ago who they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -36,15 +39,20 @@ class Access:
 
     :param scope: the scope that the token must carry; None on public routes.
     :param limit: the budget that a public route charges to the address.
+    :param step_up: the caller must have proven a few minutes ago who they are.
     """
 
     scope: str | None
     limit: Limit = Limit.ANONYMOUS
+    step_up: bool = False
 
 
-def requires(scope: str) -> Callable[[View], View]:
-    """Only callers with this scope. Outermost: 401 and 403 come before 415 and 422."""
-    return _declare(Access(scope))
+def requires(scope: str, *, step_up: bool = False) -> Callable[[View], View]:
+    """Only callers with this scope. Outermost: 401 and 403 come before 415 and 422.
+
+    :param step_up: for what a stolen token must not be enough for; 403 ``REAUTH_REQUIRED``.
+    """
+    return _declare(Access(scope, step_up=step_up))
 
 
 def public(limit: Limit = Limit.ANONYMOUS) -> Callable[[View], View]:
@@ -109,9 +117,22 @@ def admit(token: str) -> Principal:
     authority: Authority = current_app.extensions["devforge-authority"]
     principal = authority.read(token)
     budget = str(principal.user_id)
+    if principal.session_id is None:  # the database has just vouched for it
+        charge(Limit.USER, budget)
+        return principal
     denials = revocation.denials_of(principal.session_id, principal.user_id, principal.token_version)
     if denials is None or not charge_unless_denied(Limit.USER, budget, denials):
         if not authority.confirm(principal):
             raise TokenRevoked
         charge(Limit.USER, budget)
     return principal
+
+
+def insist_on_recent_proof(principal: Principal) -> None:
+    """For routes with ``step_up``.
+
+    :raises ReauthRequired: the caller has not proven lately who they are, or is a tool.
+    """
+    authority: Authority = current_app.extensions["devforge-authority"]
+    if not authority.is_recent(principal):
+        raise ReauthRequired

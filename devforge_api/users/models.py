@@ -74,6 +74,9 @@ class User(Timestamps, Model):
     status: Mapped[UserStatus] = mapped_column(checked_enum(UserStatus), default=UserStatus.ACTIVE)
     settings: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
     password_hash: Mapped[str | None]  # argon2id in PHC form; None: no password sign-in
+    locale: Mapped[str | None] = mapped_column(String(35))  # BCP 47; of mail and pages
+    terms_version: Mapped[str | None] = mapped_column(String(64))  # accepted last
+    terms_accepted_at: Mapped[datetime | None]
     token_version: Mapped[int] = mapped_column(default=1)
     last_login: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=1)

@@ -42,6 +42,7 @@ class Account:
     email_verified: bool
     name: str | None
     avatar_url: str | None
+    locale: str | None
     role: Role
     status: UserStatus
     last_login: datetime | None
@@ -52,7 +53,7 @@ class Account:
 _ACCOUNT = Prepared(
     select(
         User.id, User.email, User.email_verified_at.is_not(None), User.name, User.avatar_url,
-        User.role, User.status, User.last_login, User.created_at, User.updated_at,
+        User.locale, User.role, User.status, User.last_login, User.created_at, User.updated_at,
     ).where(User.id == bindparam("user_id")),
     Account,
 )  # fmt: skip

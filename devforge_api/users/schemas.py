@@ -18,6 +18,7 @@ class ProfileSchema(BaseSchema):
     avatar_url = fields.Url(
         allow_none=True, load_default=None, metadata={"example": "https://example.com/ada.png"}
     )
+    locale = fields.Locale(allow_none=True, load_default=None)
 
 
 class UserSchema(EditableSchema):
@@ -27,6 +28,7 @@ class UserSchema(EditableSchema):
     email_verified = fields.Bool(dump_only=True, metadata={"example": True})
     name = fields.Text(max=100, dump_only=True, allow_none=True, **NAME)
     avatar_url = fields.Url(dump_only=True, allow_none=True, metadata={"example": None})
+    locale = fields.Locale(dump_only=True, allow_none=True)
     role = fields.Enum(Role, by_value=True, dump_only=True, metadata={"example": "user"})
     status = fields.Enum(UserStatus, by_value=True, dump_only=True, metadata={"example": "active"})
     last_login = fields.Timestamp(

@@ -39,6 +39,7 @@ def create_user(
     name: str | None = None,
     role: Role = Role.USER,
     email_verified: bool = False,
+    locale: str | None = None,
 ) -> User:
     """Make an account.
 
@@ -52,6 +53,7 @@ def create_user(
         name=name,
         role=role,
         password_hash=password_hash,
+        locale=locale,
     )
     try:
         with db.session.begin_nested():
@@ -80,7 +82,7 @@ def update_user(user: User, values: Mapping[str, Any]) -> User:
     """Change an account; a demotion or a ban acts on the next request.
 
     :param user: by `get_user_beside_admins` where role or status may change.
-    :param values: of ``name, avatar_url, settings, role, status, email_verified``.
+    :param values: of ``name, avatar_url, locale, settings, role, status, email_verified``.
     :raises LastAdmin: no active admin would be left.
     """
     values = dict(values)

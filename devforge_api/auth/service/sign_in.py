@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from devforge_api.audit import service as audit
-from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
+from devforge_api.auth.errors import InvalidCredentials
 from devforge_api.auth.models import RevokeReason
-from devforge_api.auth.service.sessions import Tokens, open_session, revoke_all
+from devforge_api.auth.service.admission import Challenge, admit
+from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.limits import Limit, charge, forgive
 from devforge_api.core.outbox import emit
@@ -90,21 +91,17 @@ def prove_password(email: str, password: str) -> Proof:
     return Proof(user.id, password_hash, better)
 
 
-def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) -> Tokens:
-    """Open a session for a proven password.
+def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) -> Tokens | Challenge:
+    """Open a session for a proven password, or ask for the second factor.
 
     :raises ProofOutdated: the password's hash was replaced in this moment.
     :raises AccountDisabled: the user may not act.
     :raises EmailNotVerified: the address must be verified first.
     """
     user = _still_proven(proof)
-    if not user.is_active:
-        raise AccountDisabled
-    if must_be_verified and not user.email_verified:
-        raise EmailNotVerified
     if proof.better_hash:
         users.set_password(user, proof.better_hash)
-    return open_session(user, device_name=device_name)
+    return admit(user, device_name=device_name, must_be_verified=must_be_verified)
 
 
 def note_wrong_password(email: str, action: str) -> None:

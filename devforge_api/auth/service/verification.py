@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from devforge_api.auth import queries
+from devforge_api.auth.service import reauth
 from devforge_api.auth.tokens import read_access_token
 from devforge_api.core.context import Principal, occasion, principal
 from devforge_api.users import service as users
@@ -19,10 +20,17 @@ def read(token: str) -> Principal:
 
 def confirm(caller: Principal) -> bool:
     """Whether session and user still admit the caller, by one query."""
+    if caller.session_id is None:  # a tool's token: `read` has asked the database
+        return True
     user = queries.find_admitting(caller.session_id, caller.user_id)
     # Held until the request ends: reading one's own account then costs no second query.
     occasion().read = user
     return user is not None and user.is_active and user.token_version <= caller.token_version
+
+
+def is_recent(caller: Principal) -> bool:
+    """Whether the caller's session was opened, or its password proven again, in the last minutes."""
+    return caller.session_id is not None and reauth.is_recent(caller.session_id)
 
 
 def signed_in_account() -> User | Account:

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index
+from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
@@ -31,6 +31,7 @@ class Session(Model):
         Index("ix_sessions_user_id_created_at", "user_id", "created_at", "id"),
         Index("ix_sessions_expires_at", "expires_at"),
         Index("ix_sessions_revoked_at", "revoked_at"),
+        Index("ix_sessions_cookie_hash", "cookie_hash", unique=True),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -43,6 +44,10 @@ class Session(Model):
     device_name: Mapped[str]
     address: Mapped[str | None]
     user_agent: Mapped[str | None]
+    client_id: Mapped[str | None]  # of the OAuth client that it was opened for
+    # Of the cookie by which a browser holds this session on the sign-in pages.
+    cookie_hash: Mapped[str | None] = mapped_column(String(64))
+    reauthenticated_at: Mapped[datetime | None]  # when the password was last proven again
     last_seen_at: Mapped[datetime] = mapped_column(default=utc_now)
     revoked_at: Mapped[datetime | None]
     revoke_reason: Mapped[RevokeReason | None] = mapped_column(checked_enum(RevokeReason))

@@ -1,0 +1,107 @@
+"""Registering, and signing in by password."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, current_app
+from flask.views import MethodView
+
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
+from devforge_api.auth.routes import blp
+from devforge_api.auth.schemas import (
+    LoginAnswerSchema,
+    LoginSchema,
+    PasswordChangeSchema,
+    RegisterSchema,
+    TokensSchema,
+)
+from devforge_api.auth.service import sessions, sign_in
+from devforge_api.auth.service.admission import Challenge
+from devforge_api.auth.service.sessions import Tokens
+from devforge_api.auth.service.sign_in import Proof, ProofOutdated
+from devforge_api.core.context import own_session, principal
+from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import RateLimited, Unavailable
+from devforge_api.core.limits import Limit
+from devforge_api.core.responses import carries_secret, success
+from devforge_api.core.security import public, requires
+from devforge_api.users import service as users
+from devforge_api.users.errors import EmailTaken
+
+
+def _verification_required() -> bool:
+    return bool(current_app.config["EMAIL_VERIFICATION"] == "required")
+
+
+@blp.route("/register")
+class Register(MethodView):
+    """New accounts."""
+
+    @public(Limit.CREDENTIALS)
+    @blp.arguments(RegisterSchema)
+    @blp.response(201, TokensSchema)
+    @blp.alt_response(202, description="The address must be verified first; the same for a known one.")
+    @blp.raises(EmailTaken, Unavailable)
+    def post(self, data: dict[str, Any]) -> Tokens | Response:
+        """Make an account"""
+        email, name = data["email"], data["name"]
+        password_hash = sign_in.prepare_password(data["password"], email=email)
+        carries_secret()
+        with unit_of_work():
+            if _verification_required():
+                sign_in.register_silently(email, password_hash, name=name)
+                return success({"verification_required": True}, 202)
+            user = sign_in.register(email, password_hash, name=name)
+            return sessions.open_session(user, device_name=data["device_name"])
+
+
+@blp.route("/login")
+class Login(MethodView):
+    """Sign-in by password."""
+
+    @public(Limit.CREDENTIALS)
+    @blp.arguments(LoginSchema)
+    @blp.response(200, LoginAnswerSchema)
+    @blp.raises(InvalidCredentials, AccountDisabled, EmailNotVerified, RateLimited, Unavailable)
+    def post(self, data: dict[str, Any]) -> Tokens | Challenge:
+        """Sign in; with a second factor the answer is a challenge instead of tokens"""
+        carries_secret()
+        for _ in range(2):
+            try:
+                return self._sign_in(**data)
+            except ProofOutdated:
+                continue  # what is right now must be proven again
+        raise InvalidCredentials
+
+    def _sign_in(self, email: str, password: str, device_name: str | None) -> Tokens | Challenge:
+        proof = _proven(email, password, "auth.sign_in_failed")
+        with unit_of_work():
+            return sign_in.sign_in(proof, device_name=device_name, must_be_verified=_verification_required())
+
+
+def _proven(email: str, password: str, failure: str) -> Proof:
+    """Prove a password, or note the failure as this action before refusing."""
+    try:
+        return sign_in.prove_password(email, password)
+    except InvalidCredentials:
+        with unit_of_work():
+            sign_in.note_wrong_password(email, failure)
+        raise
+
+
+@blp.route("/password/change")
+class PasswordChange(MethodView):
+    """A new password."""
+
+    @requires("security:write")
+    @blp.arguments(PasswordChangeSchema)
+    @blp.response(204)
+    @blp.raises(InvalidCredentials, RateLimited, Unavailable)
+    def post(self, data: dict[str, str]) -> None:
+        """Change one's own password; other sessions end"""
+        user = users.get_user(principal().user_id)
+        proof = _proven(user.email, data["current_password"], "auth.password_change_failed")
+        new_hash = sign_in.prepare_password(data["new_password"], email=user.email, field="new_password")
+        with unit_of_work():
+            sign_in.change_password(proof, new_hash, session_id=own_session())

@@ -1,0 +1,49 @@
+"""From a proven identity to a session, whatever proved it: a password, a provider, a device.
+
+The one place that asks whether the user may act, and whether a second factor is due.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from devforge_api.auth import queries
+from devforge_api.auth.errors import AccountDisabled, EmailNotVerified
+from devforge_api.auth.models import Purpose
+from devforge_api.auth.service import one_time
+from devforge_api.auth.service.sessions import Tokens, open_session
+from devforge_api.users.service import User
+
+CHALLENGE_LIFETIME = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """A sign-in that waits for its second factor. ``expires_in`` in seconds."""
+
+    challenge_token: str
+    expires_in: int
+    mfa_required: bool = True
+
+
+def admit(user: User, *, device_name: str | None, must_be_verified: bool) -> Tokens | Challenge:
+    """Open a session, or ask for the second factor first.
+
+    :param user: proven by a first factor, locked in this transaction.
+    :raises AccountDisabled: the user may not act.
+    :raises EmailNotVerified: the address must be verified first.
+    """
+    if not user.is_active:
+        raise AccountDisabled
+    if must_be_verified and not user.email_verified:
+        raise EmailNotVerified
+    if queries.has_second_factor(user.id):
+        token = one_time.issue(
+            Purpose.SECOND_FACTOR,
+            lifetime=CHALLENGE_LIFETIME,
+            user_id=user.id,
+            data={"device_name": device_name},
+        )
+        return Challenge(token, int(CHALLENGE_LIFETIME.total_seconds()))
+    return open_session(user, device_name=device_name)

@@ -1,0 +1,120 @@
+"""One-time tokens: issued, consumed by their first use, voided.
+
+Only the hash is stored, what goes with a token is encrypted. Using one is a conditional update in
+the transaction of the deed: of two at once one wins, and a deed that fails leaves the token good.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+
+from devforge_api.auth.errors import OneTimeTokenInvalid
+from devforge_api.auth.models import OneTimeToken, Purpose
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db
+from devforge_api.core.encryption import decrypt, encrypt, fingerprint
+from devforge_api.users import service as users
+from devforge_api.users.errors import UserNotFound
+from devforge_api.users.service import User
+
+KEPT = timedelta(days=1)  # after expiry
+
+
+@dataclass(frozen=True, slots=True)
+class Consumed:
+    """What a token stood for. ``user`` is locked until commit; None where it named nobody."""
+
+    user: User | None
+    data: dict[str, Any]
+
+
+def issue(
+    purpose: Purpose, *, lifetime: timedelta, user_id: UUID | None = None, data: dict[str, Any] | None = None
+) -> str:
+    """A new token of 256 random bits, which only the caller ever sees.
+
+    :param data: JSON values that its use will need; stored encrypted.
+    """
+    token = secrets.token_urlsafe(32)
+    db.session.add(
+        OneTimeToken(
+            purpose=purpose,
+            token_hash=fingerprint(token),
+            user_id=user_id,
+            data=None if data is None else encrypt(json.dumps(data)),
+            expires_at=utc_now() + lifetime,
+        )
+    )
+    db.session.flush()
+    return token
+
+
+def consume(purpose: Purpose, token: str) -> Consumed:
+    """Use a token up, and lock its user.
+
+    :raises OneTimeTokenInvalid: unknown, of another purpose, used, voided or expired; or its user
+        is gone.
+    """
+    row = find(purpose, token)
+    user = None
+    if row.user_id is not None:
+        try:  # the user first, as everywhere: a deletion holds the user and waits for the token
+            user = users.get_user(row.user_id, for_update=True)
+        except UserNotFound:
+            raise OneTimeTokenInvalid from None
+    now = utc_now()
+    use = (
+        update(OneTimeToken)
+        .where(OneTimeToken.id == row.id, OneTimeToken.consumed_at.is_(None), OneTimeToken.expires_at > now)
+        .values(consumed_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    result: Any = db.session.execute(use)
+    if result.rowcount != 1:
+        raise OneTimeTokenInvalid
+    return Consumed(user, data_of(row))
+
+
+def find(purpose: Purpose, token: str) -> OneTimeToken:
+    """A token that is still good, without using it.
+
+    :raises OneTimeTokenInvalid: as `consume`.
+    """
+    row = db.session.scalar(select(OneTimeToken).where(OneTimeToken.token_hash == fingerprint(token)))
+    if row is None or row.purpose is not purpose or row.consumed_at or row.expires_at <= utc_now():
+        raise OneTimeTokenInvalid
+    return row
+
+
+def data_of(row: OneTimeToken) -> dict[str, Any]:
+    """What was given when the token was issued."""
+    data: dict[str, Any] = json.loads(decrypt(row.data)) if row.data is not None else {}
+    return data
+
+
+def void(user_id: UUID, *purposes: Purpose) -> None:
+    """Make a user's unused tokens of these purposes worthless."""
+    void_them = (
+        update(OneTimeToken)
+        .where(
+            OneTimeToken.user_id == user_id,
+            OneTimeToken.purpose.in_(purposes),
+            OneTimeToken.consumed_at.is_(None),
+        )
+        .values(consumed_at=utc_now())
+        .execution_options(synchronize_session=False)
+    )
+    db.session.execute(void_them)
+
+
+def purge_expired(now: datetime) -> int:
+    """Delete tokens that expired longer ago than they are kept. Returns how many."""
+    result: Any = db.session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT))
+    return int(result.rowcount)

@@ -1,0 +1,1 @@
+"""Mail: written with the transaction, sent after it, once for each row."""

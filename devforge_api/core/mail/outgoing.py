@@ -1,0 +1,46 @@
+"""The letters that the service has decided to send."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import Model, db, uuid7
+from devforge_api.core.encryption import encrypt
+from devforge_api.core.outbox import emit
+
+EVENT = "mail.requested"
+
+
+class Mail(Model):
+    """One letter to one address. Its id is also its Message-ID: a receiver drops a repetition."""
+
+    __tablename__ = "mails"
+    __table_args__ = (Index("ix_mails_created_at", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    recipient: Mapped[str] = mapped_column(String(800))
+    letter: Mapped[str] = mapped_column(String(64))
+    locale: Mapped[str | None] = mapped_column(String(35))
+    params: Mapped[str | None] = mapped_column(Text)  # encrypted JSON, forgotten once it is sent
+    sent_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+def send(letter: str, *, to: str, locale: str | None, **params: Any) -> None:
+    """Send a letter once the open unit of work has committed.
+
+    :param letter: the template's name, such as ``verify_email``.
+    :param locale: of the reader, BCP 47; the default language where there is no such letter.
+    :param params: JSON values that the template shows; links and their secrets among them.
+    """
+    mail = Mail(id=uuid7(), recipient=to, letter=letter, locale=locale, params=encrypt(json.dumps(params)))
+    db.session.add(mail)
+    db.session.flush()
+    emit(EVENT, mail_id=str(mail.id))
