@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
 from devforge_api.auth.routes import blp
-from devforge_api.auth.schemas import (
+from devforge_api.auth.schemas.signing_in import (
     LoginAnswerSchema,
     LoginSchema,
     PasswordChangeSchema,

@@ -12,7 +12,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.errors import SessionNotFound
 from devforge_api.auth.models import RevokeReason, Session
 from devforge_api.auth.routes import blp
-from devforge_api.auth.schemas import (
+from devforge_api.auth.schemas.signing_in import (
     ActivitySchema,
     LogoutSchema,
     RefreshSchema,
