@@ -1,0 +1,1 @@
+"""How auth looks on the wire, by topic."""
