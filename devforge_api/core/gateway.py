@@ -68,8 +68,6 @@ KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 LAST_HEADERS = "devforge.last_headers"
 PROBES = {"/health", "/ready", "/metrics"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
-# 25006 by a standby, or a primary that has been demoted; 25P03 to a transaction that idled too long.
-READ_ONLY = {"25006", "25P03"}
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
 # What HTTP itself refuses, in our words; others keep the status's own name.
 HTTP_CODES = {
@@ -84,6 +82,9 @@ HTTP_MESSAGES = {
     413: "The body is larger than is read here.",
     500: "Something went wrong on our side; the request id helps us to find it.",
 }
+# SQLSTATEs of a database that is away for a while, which psycopg takes for internal errors:
+# 25006 by a standby, or a primary that has been demoted; 25P03 to a transaction that idled too long.
+AWAY_STATES = {"25006", "25P03"}
 
 
 def init_app(app: Flask) -> None:
@@ -316,7 +317,7 @@ def _refuse_database(error: DBAPIError) -> Response:
         log.warning("the database refused a value", exc_info=error)
         return refuse(MalformedRequest("A value cannot be stored."))
     away = isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    if away or getattr(error.orig, "sqlstate", None) in READ_ONLY:
+    if away or getattr(error.orig, "sqlstate", None) in AWAY_STATES:
         log.error("the database is not available", exc_info=error)
         return refuse(Unavailable(2))
     return _refuse_unexpected(error)

@@ -88,7 +88,14 @@ def check_data_folder(folder: Path) -> str:
 
     :raises NotThere: it cannot, or less than 50 MB are free.
     """
-    free = free_bytes(folder)
+    return check_room(free_bytes(folder))
+
+
+def check_room(free: int) -> str:
+    """So many bytes are enough.
+
+    :raises NotThere: less than 50 MB.
+    """
     if free < LEAST_FREE_BYTES:
         raise NotThere(f"only {free // 1_000_000} MB are left", "make room")
     return f"{free // 1_000_000} MB free"

@@ -1,5 +1,3 @@
-import importlib
-import pkgutil
 from datetime import UTC, datetime
 from enum import StrEnum
 from uuid import uuid4
@@ -7,10 +5,10 @@ from uuid import uuid4
 import pytest
 from marshmallow import Schema, post_dump
 
-import devforge_api
 from devforge_api.core import fields
 from devforge_api.core.examples import example_of
 from devforge_api.core.schemas import BaseSchema
+from tests.core.own_schemas import own_schemas
 
 
 class Level(StrEnum):
@@ -87,22 +85,6 @@ def test_dump_hooks_are_marshmallows_own_affair():
 
     assert Hooked().dump({"text": "quiet"}) == {"text": "QUIET"}
     assert Outer().dump({"inner": {"text": "quiet"}}) == {"inner": {"text": "QUIET"}}
-
-
-def own_schemas():
-    for module in pkgutil.walk_packages(devforge_api.__path__, "devforge_api."):
-        if module.name.endswith("schemas"):
-            importlib.import_module(module.name)
-
-    def below(kind):
-        for child in kind.__subclasses__():
-            yield child
-            yield from below(child)
-
-    return sorted(
-        {kind for kind in below(BaseSchema) if kind.__module__.startswith("devforge_api")},
-        key=lambda kind: kind.__qualname__,
-    )
 
 
 @pytest.mark.parametrize("kind", own_schemas(), ids=lambda kind: kind.__name__)

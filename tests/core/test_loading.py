@@ -1,13 +1,10 @@
-import importlib
-import pkgutil
-
 import pytest
 from marshmallow import INCLUDE, Schema, ValidationError, post_load, validates_schema
 
-import devforge_api
 from devforge_api.core import fields
 from devforge_api.core.examples import example_of
 from devforge_api.core.schemas import BaseSchema
+from tests.core.own_schemas import own_schemas
 
 
 def both_ways(schema, data):
@@ -19,20 +16,6 @@ def both_ways(schema, data):
         except ValidationError as error:
             found.append(error.normalized_messages())
     return found
-
-
-def own_schemas():
-    for module in pkgutil.walk_packages(devforge_api.__path__, "devforge_api."):
-        if module.name.endswith("schemas"):
-            importlib.import_module(module.name)
-
-    def below(kind):
-        for child in kind.__subclasses__():
-            yield child
-            yield from below(child)
-
-    found = {kind for kind in below(BaseSchema) if kind.__module__.startswith("devforge_api")}
-    return sorted(found, key=lambda kind: kind.__qualname__)
 
 
 STRANGE = [None, "", "x", "x" * 5000, "a\0b", 0, -1, 1.5, True, [], ["x"], [None], {}, {"a": 1}]

@@ -13,9 +13,16 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from flask import Flask
+
+from devforge_api.app import create_app
+from devforge_api.core.db import db
+
+if TYPE_CHECKING:
+    from tests.ops.faults import Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60
@@ -161,3 +168,35 @@ def live_server(environ: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     """A running server beside the `api` fixture, on the same data; for a file of tests."""
     with running(environ, tmp_path_factory.mktemp("server")) as server:
         yield server
+
+
+@pytest.fixture
+def another_app(environ: dict[str, str]) -> Iterator[Callable[..., Flask]]:
+    """Further applications on the column's data, with some settings changed."""
+    made: list[Flask] = []
+
+    def make(**settings: str) -> Flask:
+        app = create_app({**environ, **{f"DEVFORGE_{name}": value for name, value in settings.items()}})
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        with app.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    from tests.ops.faults import stage  # which is built on this file
+
+    with stage(tmp_path_factory.mktemp("faults")) as made:
+        yield made
+
+
+@pytest.fixture
+def scene(shared_stage: Stage) -> Iterator[Stage]:
+    """A server with parts of its own that may be taken away; all are there before and after a test."""
+    shared_stage.recover()
+    yield shared_stage
+    shared_stage.recover()

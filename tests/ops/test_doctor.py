@@ -13,7 +13,6 @@ import redis
 from sqlalchemy import func, update
 
 from config import SettingsError
-from devforge_api.app import create_app
 from devforge_api.core import maintenance
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
@@ -36,22 +35,6 @@ AWAY = "postgresql://nobody:gehe%40im@127.0.0.1:1/none"
 OTHER_KEY = "another-master-key-of-more-than-32-characters"
 PARTS = {"settings", "database", "migrations", "storage", "clock of the database"}
 PARTS |= {"keys", "secrets", "jobs", "maintenance"}
-
-
-@pytest.fixture
-def another_app(environ):
-    """The column's application with some settings changed."""
-    made = []
-
-    def make(**settings):
-        app = create_app({**environ, **{f"DEVFORGE_{name}": value for name, value in settings.items()}})
-        made.append(app)
-        return app
-
-    yield make
-    for app in made:
-        with app.app_context():
-            db.engine.dispose()
 
 
 @pytest.fixture

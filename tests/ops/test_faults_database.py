@@ -13,20 +13,7 @@ from devforge_api.licenses.models import Product
 from tests import servers
 from tests.factories import V1
 from tests.ops.conftest import until
-from tests.ops.faults import MANY, failed_parts, stage
-
-
-@pytest.fixture(scope="module")
-def shared_stage(tmp_path_factory):
-    with stage(tmp_path_factory.mktemp("database-faults")) as made:
-        yield made
-
-
-@pytest.fixture
-def scene(shared_stage):
-    shared_stage.recover()
-    yield shared_stage
-    shared_stage.recover()
+from tests.ops.faults import MANY, failed_parts
 
 
 def make_product(scene, admin, code):

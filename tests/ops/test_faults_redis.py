@@ -11,22 +11,9 @@ import redis
 
 from devforge_api.core.revocation import MARKER, session_key
 from tests.ops.conftest import until
-from tests.ops.faults import MANY, STALL_SECONDS, slowest, stage
+from tests.ops.faults import MANY, STALL_SECONDS, slowest
 
 OUTAGES = {"killed": lambda service: service.kill(), "frozen": lambda service: service.freeze()}
-
-
-@pytest.fixture(scope="module")
-def shared_stage(tmp_path_factory):
-    with stage(tmp_path_factory.mktemp("redis-faults")) as made:
-        yield made
-
-
-@pytest.fixture
-def scene(shared_stage):
-    shared_stage.recover()
-    yield shared_stage
-    shared_stage.recover()
 
 
 @pytest.fixture(params=OUTAGES)

@@ -6,7 +6,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from devforge_api.app import create_app
 from devforge_api.core import idempotency, jobs, maintenance, outbox
 from devforge_api.core.celery_executor import DELIVER, SCHEDULE, SWEEP, make_celery
 from devforge_api.core.clock import utc_now
@@ -45,15 +44,6 @@ def flask(app):
         return done.output
 
     return run
-
-
-@pytest.fixture
-def another_app(app, environ):
-    """A second process of the same service, as far as the database can tell."""
-    made = create_app(environ)
-    yield made
-    with made.app_context():
-        db.engine.dispose()
 
 
 def events(app):
@@ -157,8 +147,8 @@ def test_a_request_that_has_begun_to_write_comes_to_its_end(api, monkeypatch):
     assert code_of(api.post("/products", {**body, "code": "anvil"}, by=admin)) == "MAINTENANCE"
 
 
-def test_a_database_that_is_away_is_not_taken_for_maintenance(api, environ):
-    away = Api(create_app({**environ, "DEVFORGE_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}))
+def test_a_database_that_is_away_is_not_taken_for_maintenance(another_app):
+    away = Api(another_app(DATABASE_URL="postgresql://nobody@127.0.0.1:1/none"))
     refused = away.post("/auth/register", {"email": "ada@example.com", "password": PASSWORD})
     assert (refused.status_code, code_of(refused)) == (503, "SERVICE_UNAVAILABLE")
 
@@ -180,8 +170,9 @@ def test_writes_cost_no_further_query_within_the_second(api, count_queries, monk
 
 def test_knowledge_that_is_too_old_is_not_gone_by_even_while_another_thread_looks(api, another_app):
     """The bound on which `flask maintenance on` rests."""
-    known = another_app.extensions["devforge-maintenance"]
-    with another_app.app_context():
+    other = another_app()
+    known = other.extensions["devforge-maintenance"]
+    with other.app_context():
         assert not maintenance.current().active
         switch(api.app, on=True)
         as_of, state = known.last
@@ -238,8 +229,8 @@ def test_scheduled_jobs_wait_and_run_after(api):
         assert jobs.run_due() == names
 
 
-def test_celerys_tasks_wait_too(api, environ):
-    celery = make_celery(create_app({**environ, "DEVFORGE_CELERY_BROKER_URL": "redis://127.0.0.1:9/0"}))
+def test_celerys_tasks_wait_too(api, another_app):
+    celery = make_celery(another_app(CELERY_BROKER_URL="redis://127.0.0.1:9/0"))
     api.person()
     with api.app.app_context():
         first = db.session.scalar(select(OutboxRow.id).order_by(OutboxRow.id))
@@ -269,7 +260,7 @@ def test_events_that_fell_due_meanwhile_do_not_make_the_server_unready_after(api
 
 
 def test_the_command_returns_once_every_process_refuses(api, another_app, flask):
-    other = Api(another_app)
+    other = Api(another_app())  # a second process, as far as the database can tell
     body = {"email": "ada@example.com", "password": PASSWORD}
     assert other.post("/auth/register", body).status_code == 201  # it has just seen that all is open
     (shown,) = json.loads(flask("maintenance", "on", "--message", WORDS, "--json"))

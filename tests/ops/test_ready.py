@@ -7,7 +7,6 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from devforge_api.app import create_app
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import OutboxRow
@@ -27,22 +26,6 @@ def failing(answer):
     for name in failed:
         assert name in answer.json["error"]["message"]
     return failed
-
-
-@pytest.fixture
-def another_app(environ):
-    """The column's application with some settings changed."""
-    made = []
-
-    def make(**settings):
-        app = create_app({**environ, **{f"DEVFORGE_{name}": value for name, value in settings.items()}})
-        made.append(app)
-        return app
-
-    yield make
-    for app in made:
-        with app.app_context():
-            db.engine.dispose()
 
 
 @pytest.fixture

@@ -91,13 +91,15 @@ def storage() -> Iterator[Finding]:
         folders.append(Path(url.database).parent)
     for folder in {folder.resolve(): None for folder in folders}:
         try:
-            seen = f"{folder}: {service.check_data_folder(folder)}"
-            scarce = service.free_bytes(folder) < LITTLE_ROOM
+            free = service.free_bytes(folder)
+            seen = f"{folder}: {service.check_room(free)}"
         except service.NotThere as error:
             yield Finding("storage", Health.FAILED, f"{folder}: {error.seen}", error.advice)
             continue
-        health = Health.WARNING if scarce else Health.OK
-        yield Finding("storage", health, seen, "make room" if scarce else "")
+        if free < LITTLE_ROOM:
+            yield Finding("storage", Health.WARNING, seen, "make room")
+        else:
+            yield Finding("storage", Health.OK, seen)
 
 
 def jobs() -> Iterator[Finding]:
