@@ -175,7 +175,9 @@ def make_venv() -> None:
     say("Making the virtual environment .venv …", sys.stderr)
     base = getattr(sys, "_base_executable", None) or sys.executable  # survives an activated .venv
     try:
-        if VENV.exists() or VENV.is_symlink():
+        if VENV.is_symlink():
+            VENV.unlink()
+        elif VENV.exists():
             shutil.rmtree(str(VENV))
         VENV.mkdir()
         Stamp().write(installing="pip")  # if this is interrupted, the next start begins anew

@@ -68,7 +68,7 @@ def _postgresql(connection: Connection, begun: float) -> Iterator[Finding]:
     most = int(connection.scalar(text("SHOW max_connections")))
     usable = most - int(connection.scalar(text(RESERVED)))
     told = current_app.config
-    # A thread may hold one for prepared statements beside the pool (core/statements.py).
+    # Beside the pool, as many as prepared statements run at once: one a thread (core/statements.py).
     wanted = told["WEB_WORKERS"] * (told["DATABASE_POOL_SIZE"] + told["WEB_THREADS"])
     if wanted > usable:
         yield Finding(
