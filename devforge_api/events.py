@@ -12,12 +12,16 @@ def _event(meaning: str, *keys: str) -> EventType:
 
 EVENTS: dict[str, EventType] = {
     "auth.denied": _event("A session or token version was revoked; repeats the denial.", "key", "value"),
+    "auth.mfa_disabled": _event("A user's second factor was removed.", "user_id"),
+    "auth.mfa_enabled": _event("A user's sign-in asks for a second factor from now on.", "user_id"),
     "auth.password_changed": _event("A user changed the password.", "user_id"),
+    "auth.recovery_code_used": _event("A user signed in by a recovery code.", "user_id"),
     "auth.register_attempted": _event("Somebody registered with a user's address again.", "user_id"),
     "auth.reuse_detected": _event(
         "An old refresh token was used; its session ended.", "user_id", "session_id"
     ),
     "auth.signed_in": _event("A user opened a session.", "user_id", "session_id"),
+    "auth.token_created": _event("A user made a personal access token.", "user_id", "token_id"),
     "auth.verification_requested": _event("A new user must verify the address.", "user_id"),
     "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),

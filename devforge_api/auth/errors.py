@@ -1,16 +1,46 @@
 """Refusals about signing in."""
 
-from devforge_api.core.errors import DomainError, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound
 
 
-class InvalidCredentials(DomainError):
-    """Address or password is wrong."""
+class ProofRefused(DomainError):
+    """Base of the ways in which somebody has not proven who they are."""
 
-    status, code = 401, "INVALID_CREDENTIALS"
+    status = 401
 
     def headers(self) -> dict[str, str]:
         """Every 401 names a way to authenticate (RFC 9110 section 15.5.2)."""
         return {"WWW-Authenticate": 'Bearer realm="dev-forge"'}
+
+
+class InvalidCredentials(ProofRefused):
+    """Address or password is wrong."""
+
+    code = "INVALID_CREDENTIALS"
+
+
+class MfaCodeInvalid(ProofRefused):
+    """This code is wrong, or was used before."""
+
+    code = "MFA_CODE_INVALID"
+
+
+class MfaChallengeInvalid(ProofRefused):
+    """This sign-in waits for no code any more; begin again."""
+
+    code = "MFA_CHALLENGE_INVALID"
+
+
+class MfaAlreadyEnabled(Conflict):
+    """This account has a second factor already; remove it first."""
+
+    code = "MFA_ALREADY_ENABLED"
+
+
+class MfaNotEnabled(Conflict):
+    """This account has no second factor; enrol one first."""
+
+    code = "MFA_NOT_ENABLED"
 
 
 class AccountDisabled(DomainError):
@@ -29,6 +59,36 @@ class OneTimeTokenInvalid(DomainError):
     """This link or code was used, has expired, or is not one of ours; ask for a new one."""
 
     status, code = 410, "ONE_TIME_TOKEN_INVALID"
+
+
+class AccessTokenNotFound(NotFound):
+    """There is no such access token."""
+
+    code = "ACCESS_TOKEN_NOT_FOUND"
+
+
+class TooManyAccessTokens(Conflict):
+    """This account has as many access tokens as it may have; revoke one first."""
+
+    code = "ACCESS_TOKEN_LIMIT_REACHED"
+
+
+class ServiceAccountNotFound(NotFound):
+    """There is no such service account."""
+
+    code = "SERVICE_ACCOUNT_NOT_FOUND"
+
+
+class ServiceAccountDisabled(Conflict):
+    """This service account is disabled; enable it first."""
+
+    code = "SERVICE_ACCOUNT_DISABLED"
+
+
+class TooManyServiceAccounts(Conflict):
+    """This account has as many service accounts as it may have; delete one first."""
+
+    code = "SERVICE_ACCOUNT_LIMIT_REACHED"
 
 
 class SessionNotFound(NotFound):

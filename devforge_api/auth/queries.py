@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import takewhile
 from uuid import UUID
 
 from sqlalchemy import Select, bindparam, case, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.errors import SessionNotFound
-from devforge_api.auth.models import Session, TotpFactor
+from devforge_api.auth.models import RecoveryCode, Session, TotpFactor
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
@@ -18,8 +19,13 @@ from devforge_api.users.models import User
 SIGN_IN_ACTIONS = (
     "auth.signed_in", "auth.sign_in_failed", "auth.signed_out", "auth.session_revoked",
     "auth.all_sessions_revoked", "auth.password_changed", "auth.password_change_failed",
-    "auth.reuse_detected", "user.created",
+    "auth.reuse_detected", "auth.reauthenticated", "auth.mfa_enabled", "auth.mfa_disabled", "auth.mfa_failed",
+    "auth.recovery_code_used", "auth.recovery_codes_renewed", "auth.token_created", "auth.token_revoked",
+    "user.created",
 )  # fmt: skip
+
+# After these, codes that were guessed before are of no use to anybody.
+NEW_SECRETS = ("auth.mfa_enabled", "auth.password_changed", "auth.password_reset")
 
 SESSIONS = Listing(
     "SessionQuery",
@@ -96,3 +102,34 @@ def proven_at(session_id: UUID) -> datetime | None:
     )
     statement = select(anew).join(User, User.id == Session.user_id).where(Session.id == session_id)
     return db.session.scalar(statement)
+
+
+def find_factor(user_id: UUID) -> TotpFactor | None:
+    """The user's authenticator app, confirmed or not."""
+    return db.session.scalar(select(TotpFactor).where(TotpFactor.user_id == user_id))
+
+
+def second_factor(user_id: UUID) -> tuple[datetime | None, int]:
+    """When the second factor was confirmed, and how many recovery codes are left."""
+    left = select(func.count()).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
+    confirmed_at = select(TotpFactor.confirmed_at).where(TotpFactor.user_id == user_id).scalar_subquery()
+    return db.session.execute(select(confirmed_at, left.scalar_subquery())).one()
+
+
+def failed_codes(user_id: UUID, *, since: datetime, limit: int) -> list[datetime]:
+    """When the user's second factor was failed last, newest first.
+
+    Up to the moment at which whoever failed had to begin anew: another factor, or another password.
+    """
+    statement = (
+        select(AuditEvent.action, AuditEvent.created_at)
+        .where(
+            AuditEvent.target_id == user_id,
+            AuditEvent.created_at > since,
+            AuditEvent.action.in_(("auth.mfa_failed", *NEW_SECRETS)),
+        )
+        .order_by(AuditEvent.created_at.desc(), AuditEvent.id.desc())
+        .limit(limit)
+    )
+    rows = db.session.execute(statement)
+    return [at for action, at in takewhile(lambda row: row.action not in NEW_SECRETS, rows)]

@@ -87,7 +87,7 @@ class OwnAccount(MethodView):
         """Change part of one's own profile"""
         return service.update_user(_own(), data)
 
-    @requires("profile:write")
+    @requires("profile:write", step_up=True)
     @blp.response(204)
     @blp.raises(LastAdmin, PreconditionFailed, EditConflict)
     @unit_of_work()

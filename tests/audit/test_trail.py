@@ -77,6 +77,7 @@ def test_each_deed_leaves_its_event(api, admin, trail):
 
 
 def test_what_was_refused_or_changed_nothing_leaves_none(api, admin, trail):
+    api.reauthenticated(admin)
     before = len(trail())
     assert api.patch("/users/me", {}, by=admin).status_code == 200
     assert api.patch(f"/users/{admin.id}", {"role": "admin"}, by=admin).status_code == 200

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import pyotp
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
@@ -18,8 +19,9 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from devforge_api.app import create_app
-from devforge_api.auth.models import Session
+from devforge_api.auth.models import Session, TotpFactor
 from devforge_api.core import passwords
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.keys import KeyPair, KeyPurpose, keyring
 from tests.factories import PASSWORD, Api, Person
@@ -147,6 +149,52 @@ def rewind(app: Flask) -> Callable[..., None]:
             db.session.execute(update(Session).where(Session.id == session_id).values(**values))
 
     return change
+
+
+class Authenticator:
+    """A person's confirmed authenticator app, and the recovery codes that came with it."""
+
+    def __init__(self, api: Api, person: Person) -> None:
+        self.api, self.person = api, person
+        enrolled = api.post("/auth/mfa/totp", by=person)
+        assert enrolled.status_code == 201, enrolled.json
+        self.secret: str = enrolled.json["data"]["secret"]
+        confirmed = api.post("/auth/mfa/totp/confirm", {"code": self.code()}, by=person)
+        assert confirmed.status_code == 200, confirmed.json
+        self.recovery_codes: list[str] = confirmed.json["data"]["recovery_codes"]
+
+    def code(self, *, steps_ago: int = 0) -> str:
+        """A code that the server has not seen, as if the last one had been used long ago."""
+        with self.api.app.app_context(), unit_of_work():
+            db.session.execute(
+                update(TotpFactor).where(TotpFactor.user_id == self.person.id).values(last_step=0)
+            )
+        while steps_ago and utc_now().timestamp() % 30 > 27:
+            time.sleep(0.05)  # or it is one step older by the time that it arrives
+        return pyotp.TOTP(self.secret).at(utc_now(), counter_offset=-steps_ago)
+
+    def wrong_code(self) -> str:
+        """Six digits that are right neither now nor soon."""
+        totp = pyotp.TOTP(self.secret)
+        near = {totp.at(utc_now(), counter_offset=offset) for offset in range(-3, 4)}
+        return next(str(code) for code in range(300_000, 300_009) if str(code) not in near)
+
+    def challenge(self) -> str:
+        """Sign in by password; the answer's challenge."""
+        answer = self.api.post("/auth/login", {"email": self.person.email, "password": PASSWORD})
+        assert answer.json["data"]["mfa_required"] is True
+        token: str = answer.json["data"]["challenge_token"]
+        return token
+
+    def verify(self, challenge: str, code: str, **more: Any) -> TestResponse:
+        body = {"challenge_token": challenge, "code": code, **more}
+        return self.api.post("/auth/mfa/verify", body)
+
+
+@pytest.fixture
+def authenticator(api: Api) -> Callable[[Person], Authenticator]:
+    """Give a person an authenticator app."""
+    return lambda person: Authenticator(api, person)
 
 
 @pytest.fixture

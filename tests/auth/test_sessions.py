@@ -84,7 +84,7 @@ def test_logout_again_and_after_deletion_succeeds(api, ada):
     for _ in range(2):
         assert api.post("/auth/logout", both, by=ada).status_code == 204
     gone = api.person()
-    assert api.delete("/users/me", by=gone).status_code == 204
+    assert api.delete("/users/me", by=api.reauthenticated(gone)).status_code == 204
     assert api.post("/auth/logout", {"refresh_token": gone.refresh_token}, by=gone).status_code == 204
 
 

@@ -74,6 +74,12 @@ class Api:
             tokens = sessions.open_session(user, device_name="Test device")
             return Person(user.id, email, tokens.access_token, tokens.refresh_token)
 
+    def reauthenticated(self, person: Person) -> Person:
+        """The same person, who has proven the password once more just now."""
+        done = self.post("/auth/reauth", {"password": PASSWORD}, by=person)
+        assert done.status_code == 204, done.json
+        return person
+
     def admin(self) -> Person:
         return self.person(role="admin")
 

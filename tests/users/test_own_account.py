@@ -50,7 +50,7 @@ def test_what_users_may_not_change_about_themselves_is_refused(api, ada, body):
 
 
 def test_a_stale_copy_is_not_written_over_a_newer_one(api, ada):
-    tag = api.get("/users/me", by=ada).headers["ETag"]
+    tag = api.get("/users/me", by=api.reauthenticated(ada)).headers["ETag"]
     assert api.patch("/users/me", {"name": "A"}, by=ada, headers={"If-Match": tag}).status_code == 200
     for method, body in (("PATCH", {"name": "B"}), ("PUT", {}), ("DELETE", None)):
         stale = api.call(method, "/users/me", body, by=ada, headers={"If-Match": tag})
@@ -63,7 +63,7 @@ def test_a_stale_copy_is_not_written_over_a_newer_one(api, ada):
 def test_deleting_ones_account_ends_it_at_once(api, ada):
     license_ = api.license(owner=ada)
     assert api.get("/users/me", by=ada).status_code == 200
-    assert api.delete("/users/me", by=ada).status_code == 204
+    assert api.delete("/users/me", by=api.reauthenticated(ada)).status_code == 204
     for path in ("/users/me", "/auth/me", "/auth/sessions"):
         assert code_of(api.get(path, by=ada)) == "TOKEN_REVOKED"
     assert code_of(api.post("/auth/refresh", {"refresh_token": ada.refresh_token})) == "TOKEN_REVOKED"

@@ -30,7 +30,8 @@ from devforge_api.users import service as users
 from devforge_api.users.errors import EmailTaken
 
 
-def _verification_required() -> bool:
+def verification_required() -> bool:
+    """Whether signing in waits for a verified address."""
     return bool(current_app.config["EMAIL_VERIFICATION"] == "required")
 
 
@@ -49,7 +50,7 @@ class Register(MethodView):
         password_hash = sign_in.prepare_password(data["password"], email=email)
         carries_secret()
         with unit_of_work():
-            if _verification_required():
+            if verification_required():
                 sign_in.register_silently(email, password_hash, name=name)
                 return success({"verification_required": True}, 202)
             user = sign_in.register(email, password_hash, name=name)
@@ -75,12 +76,12 @@ class Login(MethodView):
         raise InvalidCredentials
 
     def _sign_in(self, email: str, password: str, device_name: str | None) -> Tokens | Challenge:
-        proof = _proven(email, password, "auth.sign_in_failed")
+        proof = proven(email, password, "auth.sign_in_failed")
         with unit_of_work():
-            return sign_in.sign_in(proof, device_name=device_name, must_be_verified=_verification_required())
+            return sign_in.sign_in(proof, device_name=device_name, must_be_verified=verification_required())
 
 
-def _proven(email: str, password: str, failure: str) -> Proof:
+def proven(email: str, password: str, failure: str) -> Proof:
     """Prove a password, or note the failure as this action before refusing."""
     try:
         return sign_in.prove_password(email, password)
@@ -101,7 +102,7 @@ class PasswordChange(MethodView):
     def post(self, data: dict[str, str]) -> None:
         """Change one's own password; other sessions end"""
         user = users.get_user(principal().user_id)
-        proof = _proven(user.email, data["current_password"], "auth.password_change_failed")
+        proof = proven(user.email, data["current_password"], "auth.password_change_failed")
         new_hash = sign_in.prepare_password(data["new_password"], email=user.email, field="new_password")
         with unit_of_work():
             sign_in.change_password(proof, new_hash, session_id=own_session())

@@ -13,12 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, literal, select, update
 
 from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import OneTimeToken, Purpose
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import UtcDateTime, db
 from devforge_api.core.encryption import decrypt, encrypt, fingerprint
 from devforge_api.users import service as users
 from devforge_api.users.errors import UserNotFound
@@ -69,17 +69,39 @@ def consume(purpose: Purpose, token: str) -> Consumed:
             user = users.get_user(row.user_id, for_update=True)
         except UserNotFound:
             raise OneTimeTokenInvalid from None
+    use(row)
+    return Consumed(user, data_of(row))
+
+
+def use(row: OneTimeToken) -> None:
+    """Use a found token up, its user being locked.
+
+    :raises OneTimeTokenInvalid: used, voided or expired meanwhile.
+    """
+    _change_good(row, consumed_at=utc_now())
+
+
+def fail(row: OneTimeToken, *, at_most: int) -> None:
+    """Count a wrong answer to what a found token asks; the last one that is allowed voids it.
+
+    :raises OneTimeTokenInvalid: used, voided or expired meanwhile; nothing was counted.
+    """
+    failures = OneTimeToken.failures + 1
+    last = case((failures >= at_most, literal(utc_now(), UtcDateTime())), else_=None)
+    _change_good(row, failures=failures, consumed_at=last)
+
+
+def _change_good(row: OneTimeToken, **values: Any) -> None:
     now = utc_now()
-    use = (
+    change = (
         update(OneTimeToken)
         .where(OneTimeToken.id == row.id, OneTimeToken.consumed_at.is_(None), OneTimeToken.expires_at > now)
-        .values(consumed_at=now)
+        .values(values)
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(use)
+    result: Any = db.session.execute(change)
     if result.rowcount != 1:
         raise OneTimeTokenInvalid
-    return Consumed(user, data_of(row))
 
 
 def find(purpose: Purpose, token: str) -> OneTimeToken:

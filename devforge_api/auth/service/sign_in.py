@@ -98,7 +98,7 @@ def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) ->
     :raises AccountDisabled: the user may not act.
     :raises EmailNotVerified: the address must be verified first.
     """
-    user = _still_proven(proof)
+    user = still_proven(proof)
     if proof.better_hash:
         users.set_password(user, proof.better_hash)
     return admit(user, device_name=device_name, must_be_verified=must_be_verified)
@@ -119,7 +119,7 @@ def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
     :raises InvalidCredentials: the password was changed in this moment.
     """
     try:
-        user = _still_proven(proof)
+        user = still_proven(proof)
     except ProofOutdated:
         raise InvalidCredentials from None
     users.set_password(user, new_hash)
@@ -128,7 +128,11 @@ def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
     emit("auth.password_changed", user_id=str(user.id))
 
 
-def _still_proven(proof: Proof) -> User:
+def still_proven(proof: Proof) -> User:
+    """The user whose password was proven, locked, if it is the password still.
+
+    :raises InvalidCredentials: the user is gone. :raises ProofOutdated: it was replaced.
+    """
     try:
         user = users.get_user(proof.user_id, for_update=True)
     except UserNotFound:
