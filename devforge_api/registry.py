@@ -14,6 +14,7 @@ import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.auth import tokens
+from devforge_api.auth.cli import auth_cli, tokens_cli
 from devforge_api.auth.models import OneTimeToken, TotpFactor
 from devforge_api.auth.routes import blp as auth_blueprint
 from devforge_api.auth.service import verification
@@ -40,7 +41,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     audit_blueprint,
     ops_blueprint,
 )
-COMMANDS: tuple[click.Command, ...] = (users_cli, licenses_cli, demo_cli, *OPS_COMMANDS)
+COMMANDS: tuple[click.Command, ...] = (users_cli, auth_cli, tokens_cli, licenses_cli, demo_cli, *OPS_COMMANDS)
 
 
 # What `flask keys reencrypt` brings under a new master key.

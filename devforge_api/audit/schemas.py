@@ -11,6 +11,10 @@ class AuditEventSchema(ResourceSchema):
     created_at = fields.Timestamp(metadata={"example": "2026-01-15T09:30:00Z"})
     actor_kind = fields.Enum(ActorKind, by_value=True, metadata={"example": "user"})
     actor_id = fields.UUID(allow_none=True, metadata={"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"})
+    token_id = fields.UUID(
+        allow_none=True,
+        metadata={"description": "Of the personal access token that the actor used.", "example": None},
+    )
     action = fields.Text(metadata={"example": "license.suspended"})
     target_type = fields.Text(metadata={"example": "license"})
     target_id = fields.UUID(allow_none=True, metadata={"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"})

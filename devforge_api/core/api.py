@@ -68,7 +68,12 @@ class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
         }
         self.spec.options["servers"] = [{"url": app.config["PUBLIC_URL"]}]
         self.spec.components.security_scheme(
-            "bearer", {"type": "http", "scheme": "bearer", "description": "An access token."}
+            "bearer",
+            {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "An access token of a session, or a personal access token (`dfp_…`).",
+            },
         )
 
     def _register_etag_headers(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devforge_api.auth import queries
-from devforge_api.auth.service import reauth
+from devforge_api.auth.service import personal_tokens, reauth
 from devforge_api.auth.tokens import read_access_token
 from devforge_api.core.context import Principal, occasion, principal
 from devforge_api.users import service as users
@@ -11,10 +11,12 @@ from devforge_api.users.service import Account, User
 
 
 def read(token: str) -> Principal:
-    """The caller whom a genuine access token names; it may be revoked.
+    """The caller whom a genuine access token names; it may be revoked, unless it is a tool's.
 
-    :raises TokenRefused: expired, or not ours.
+    :raises TokenRefused: expired, or not ours; a tool's also if it was revoked.
     """
+    if token.startswith(personal_tokens.PREFIX):
+        return personal_tokens.read(token)
     return read_access_token(token)
 
 
