@@ -1,19 +1,20 @@
 """When a token was used last, what is forgotten, and what happens at the same moment."""
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, update
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import event, select, update
 
 from devforge_api.auth import jobs
 from devforge_api.auth.models import PersonalAccessToken
 from devforge_api.auth.service import personal_tokens
 from devforge_api.core import maintenance
 from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db, unit_of_work
 from tests.factories import code_of
 
@@ -74,54 +75,56 @@ def test_a_refused_token_is_no_use(me, last_used, rewind_token):
     assert last_used() is None
 
 
-def test_in_maintenance_it_reads_on_and_nothing_is_noted(app, me, last_used):
-    known = app.extensions["devforge-maintenance"]
-    with app.app_context():
-        with unit_of_work():
-            maintenance.begin(None, 60)
-        known.forget()
-    try:
-        assert me().status_code == 200
-        assert last_used() is None
-    finally:
-        with app.app_context():
-            with unit_of_work():
-                maintenance.end()
-            known.forget()
+@pytest.fixture
+def in_maintenance(app):
+    def switch(*, on):
+        with app.app_context(), acting(Occasion(kind="cli", request_id="-")), unit_of_work():
+            maintenance.begin(None, 60) if on else maintenance.end()
+
+    switch(on=True)
+    yield
+    switch(on=False)
 
 
-def test_where_it_cannot_be_noted_no_request_fails_and_none_tries_again_soon(me, last_used, monkeypatch):
-    tried = []
+def test_in_maintenance_it_reads_on_and_nothing_is_noted(made, me, last_used, in_maintenance):
+    assert me().status_code == 200
+    assert last_used() is None
 
-    def read_only(*_args, **_kwargs):
-        tried.append(1)
-        raise OperationalError("UPDATE", None, Exception("attempt to write a readonly database"))
 
-    monkeypatch.setattr(personal_tokens, "update", read_only_update := lambda _: ReadOnly(read_only))
-    assert read_only_update
-    for _ in range(3):
-        assert me().status_code == 200
-    assert (len(tried), last_used()) == (1, None)
-    monkeypatch.undo()
+@pytest.fixture
+def read_only(calls_with, on_postgresql):
+    """One more process, whose database takes no writes."""
+    api = calls_with().api
+
+    def prepare(connection, _record):
+        cursor = connection.cursor()
+        cursor.execute(
+            "SET default_transaction_read_only = on" if on_postgresql else "PRAGMA query_only = ON"
+        )
+        cursor.close()
+        if on_postgresql:
+            connection.commit()
+
+    with api.app.app_context():
+        db.engine.dispose()
+        event.listen(db.engine, "connect", prepare)
+    return api
+
+
+def test_on_a_database_that_takes_no_writes_it_admits_and_is_not_noted_again_and_again(
+    read_only, ada, made, me, last_used, count_queries
+):
+    bearer = {"Authorization": f"Bearer {made['token']}"}
+    assert read_only.get("/auth/me", headers=bearer).status_code == 200
+    assert personal_tokens._Notes.paused_until > time.monotonic()
+    with count_queries() as seen:
+        assert read_only.get("/auth/me", headers=bearer).status_code == 200
+    assert [statement for statement in seen if "UPDATE" in statement] == []
+    assert read_only.patch("/users/me", {"name": "Ada"}, by=ada).status_code in {500, 503}
+    assert last_used() is None
     personal_tokens._Notes.paused_until = 0.0
     assert me().status_code == 200
     assert last_used() is not None
-
-
-class ReadOnly:
-    """Stands for a statement that the database refuses."""
-
-    def __init__(self, refuse):
-        self.refuse = refuse
-
-    def where(self, *_):
-        return self
-
-    def values(self, **_):
-        return self
-
-    def execution_options(self, **_):
-        return self.refuse()
 
 
 def test_ended_tokens_are_forgotten_after_three_months(app, api, ada, made):
