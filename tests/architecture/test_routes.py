@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from devforge_api.auth.scopes import ROLE_SCOPES
+from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.users.models import Role
 from tests.factories import V1, code_of
 
@@ -26,11 +26,14 @@ def routes(app):
 @pytest.fixture
 def existing(api):
     """Somebody's resources, by the name of the path's argument."""
-    owner = api.admin()
+    owner = api.reauthenticated(api.admin())
     license_ = api.license(owner=owner, policy={"duration_days": 30})
     body = {"key": license_.key, "fingerprint": "m1"}
     machine = api.post("/licenses/activate", body).json["data"]["id"]
     session = api.get("/auth/sessions", by=owner).json["data"][0]["id"]
+    tool = {"name": "Tool", "scopes": ["profile:read"]}
+    account = api.post("/auth/service-accounts", tool, by=owner).json["data"]["id"]
+    token = api.post(f"/auth/service-accounts/{account}/tokens", tool, by=owner).json["data"]["id"]
     resources = {
         "products": license_.product_id,
         "policies": license_.policy_id,
@@ -42,11 +45,14 @@ def existing(api):
             "license_id": license_.id,
             "machine_id": machine,
             "session_id": session,
+            "service_account_id": account,
+            "token_id": token,
             "user_id": owner.id,
             "resource_id": resources.get(rule.rule.split("/")[3]),
         }
         return {name: ids[name] for name in rule.arguments}  # a new kind of id is added here
 
+    find.owner = owner
     return find
 
 
@@ -58,6 +64,8 @@ def path_of(rule, ids):
 BODIES: dict[str, dict[str, Any]] = {
     "PUT /licenses": {"policy_id": str(uuid4())},
     "PUT /products": {"name": "Mine", "code": "mine"},
+    "PUT /auth": {"name": "Mine", "scopes": ["profile:read"]},
+    "POST /auth": {"name": "Mine"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }
@@ -86,7 +94,7 @@ def test_nobody_enters_a_scoped_route_without_a_token(api, existing):
 
 
 def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
-    stranger = api.person()
+    stranger = api.reauthenticated(api.person())
     with_ids = [(method, rule, access) for method, rule, access in routes(api.app) if rule.arguments]
     assert len(with_ids) > 15
     for method, rule, access in with_ids:
@@ -100,7 +108,7 @@ def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
 
 
 def test_what_is_another_users_looks_like_what_does_not_exist(api, existing):
-    stranger = api.person()
+    stranger = api.reauthenticated(api.person())
     for method, rule, access in routes(api.app):
         if not rule.arguments or access.scope not in ROLE_SCOPES[Role.USER]:
             continue
@@ -119,11 +127,13 @@ def test_the_owner_or_an_admin_reaches_what_a_stranger_does_not(api, existing):
     """The guards above would pass on routes that refuse everybody."""
     admin = api.admin()
     reached = 0
-    for method, rule, _ in routes(api.app):
+    for method, rule, access in routes(api.app):
         if method == "GET" and rule.arguments:
-            assert api.get(path_of(rule, existing(rule)), by=admin).status_code == 200, str(rule)
+            # What is personal is the owner's alone.
+            who = existing.owner if access.scope in PERSONAL else admin
+            assert api.get(path_of(rule, existing(rule)), by=who).status_code == 200, str(rule)
             reached += 1
-    assert reached >= 5
+    assert reached >= 8
 
 
 def test_every_method_that_is_not_there_is_a_405_in_the_envelope(api, existing):

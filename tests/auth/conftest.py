@@ -158,10 +158,10 @@ class Authenticator:
         self.api, self.person = api, person
         enrolled = api.post("/auth/mfa/totp", by=person)
         assert enrolled.status_code == 201, enrolled.json
-        self.secret: str = enrolled.json["data"]["secret"]
+        self.secret: str = enrolled.get_json()["data"]["secret"]
         confirmed = api.post("/auth/mfa/totp/confirm", {"code": self.code()}, by=person)
         assert confirmed.status_code == 200, confirmed.json
-        self.recovery_codes: list[str] = confirmed.json["data"]["recovery_codes"]
+        self.recovery_codes: list[str] = confirmed.get_json()["data"]["recovery_codes"]
 
     def code(self, *, steps_ago: int = 0) -> str:
         """A code that the server has not seen, as if the last one had been used long ago."""
@@ -182,8 +182,9 @@ class Authenticator:
     def challenge(self) -> str:
         """Sign in by password; the answer's challenge."""
         answer = self.api.post("/auth/login", {"email": self.person.email, "password": PASSWORD})
-        assert answer.json["data"]["mfa_required"] is True
-        token: str = answer.json["data"]["challenge_token"]
+        data = answer.get_json()["data"]
+        assert data["mfa_required"] is True
+        token: str = data["challenge_token"]
         return token
 
     def verify(self, challenge: str, code: str, **more: Any) -> TestResponse:

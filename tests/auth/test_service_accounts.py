@@ -14,6 +14,11 @@ BODY = {"name": "Nightly builds", "description": "CI", "scopes": ["profile:read"
 
 
 @pytest.fixture
+def admin(api):
+    return api.admin()
+
+
+@pytest.fixture
 def ada(api):
     return api.reauthenticated(api.person(email="ada@example.com"))
 
@@ -147,8 +152,7 @@ def test_a_stranger_and_the_staff_see_nothing_of_it(api, account, make):
         assert api.get("/auth/tokens", by=who).json["data"] == []
 
 
-def test_its_deeds_name_the_token_in_the_trail(api, ada, account):
-    admin = api.admin()
+def test_its_deeds_name_the_token_in_the_trail(admin, api, ada, account):
     path = f"/auth/service-accounts/{account['id']}"
     api.patch(path, {"scopes": ["profile:write"]}, by=ada)
     made = api.post(f"{path}/tokens", {"name": "Runner"}, by=ada).json["data"]
