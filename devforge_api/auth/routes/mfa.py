@@ -112,12 +112,12 @@ class MfaVerification(MethodView):
     @blp.raises(
         MfaCodeInvalid, MfaChallengeInvalid, AccountDisabled, EmailNotVerified, RateLimited, Unavailable
     )
-    def post(self, data: dict[str, str | None]) -> Tokens:
+    def post(self, data: dict[str, Any]) -> Tokens:
         """Answer a sign-in's challenge by a code of the app or a recovery code"""
         carries_secret()
-        user_id = challenges.begin_answer(str(data["challenge_token"]), str(data["code"]))
+        user_id = challenges.begin_answer(data["challenge_token"], data["code"])
         with unit_of_work():
-            tokens = challenges.answer(**data, must_be_verified=verification_required())  # type: ignore[arg-type]
+            tokens = challenges.answer(**data, must_be_verified=verification_required())
         if tokens is None:
             raise MfaCodeInvalid
         mfa.forgive_attempts(user_id)

@@ -72,8 +72,11 @@ def create(
     :raises ValidationFailed: a scope that cannot be granted.
     :raises TooManyAccessTokens: the user has as many as may be.
     :raises ServiceAccountDisabled: its tokens would not work.
+    :raises TokenRevoked: the user was banned in this moment.
     """
     user = users.get_user(user_id, for_update=True)
+    if not user.is_active:  # banned in this moment: what is made now would outlast the ban
+        raise TokenRevoked
     grantable = grantable_scopes(user.role)
     if account is not None:
         if not account.enabled:
