@@ -10,6 +10,7 @@ from flask import Flask
 
 import devforge_api.auth.jobs
 import devforge_api.auth.subscribers
+import devforge_api.core.mail.delivery
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
