@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from devforge_api.auth.service import sessions
+from devforge_api.auth.service import one_time, sessions
 from devforge_api.core.clock import utc_now
 from devforge_api.core.jobs import scheduled
 
@@ -11,3 +11,9 @@ from devforge_api.core.jobs import scheduled
 def purge_sessions() -> None:
     """Forget sessions that ended a month ago."""
     sessions.purge_ended(utc_now())
+
+
+@scheduled("auth.one_time_tokens.purge", every=timedelta(hours=6))
+def purge_one_time_tokens() -> None:
+    """Forget one-time tokens that expired a day ago."""
+    one_time.purge_expired(utc_now())

@@ -19,6 +19,7 @@ SIGN_IN_ACTIONS = (
     "auth.signed_in", "auth.sign_in_failed", "auth.signed_out", "auth.session_revoked",
     "auth.all_sessions_revoked", "auth.password_changed", "auth.password_change_failed",
     "auth.reuse_detected", "user.created",
+    "auth.password_reset", "auth.email_change_requested", "user.email_verified", "user.email_changed",
 )  # fmt: skip
 
 SESSIONS = Listing(
@@ -58,6 +59,11 @@ def get_session(session_id: UUID, *, user_id: UUID) -> Session:
     if session is None or not session.is_live(utc_now()):
         raise SessionNotFound
     return session
+
+
+def find_session(session_id: UUID) -> Session | None:
+    """Any session, if it is still there."""
+    return db.session.get(Session, session_id)
 
 
 # Runs on every request without Redis: built once.

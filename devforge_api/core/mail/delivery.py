@@ -89,10 +89,10 @@ def compose(
     message["To"] = _addressee(recipient)
     message["Date"] = format_datetime(at)
     message["Message-ID"] = f"<{mail_id}@{address.rpartition('@')[2]}>"
-    message["Content-Language"] = rendered.language
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office note comes back
     message.set_content(rendered.text, cte=encoding)
     message.add_alternative(rendered.html, subtype="html", cte=encoding)
+    message["Content-Language"] = rendered.language  # here: adding a part moves such headers into the first
     return message
 
 
