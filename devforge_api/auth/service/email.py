@@ -29,11 +29,6 @@ VERIFY_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = CHANGE_LIFETIME = timedelta(hours=1)
 APART, A_DAY, LETTERS_A_DAY = timedelta(minutes=1), timedelta(days=1), 5
 ATTEMPTS_APART = timedelta(hours=1)
-# What was begun under a password or an address that no longer counts.
-OUTDATED = (
-    Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL, Purpose.SECOND_FACTOR,
-    Purpose.AUTHORIZATION_CODE,
-)  # fmt: skip
 
 
 # --- asking: the same single insert for every address ---------------------------------------
@@ -133,7 +128,7 @@ def reset_password(token: str, password_hash: str) -> None:
     :raises OneTimeTokenInvalid: used, voided or expired meanwhile.
     """
     user = _user_of(one_time.consume(Purpose.RESET_PASSWORD, token))
-    one_time.void(user.id, *OUTDATED)
+    one_time.void(user.id, *one_time.OUTDATED)
     users.set_password(user, password_hash)
     users.verify_email(user)
     _end_everything(user)

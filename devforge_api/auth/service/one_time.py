@@ -25,6 +25,11 @@ from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 KEPT = timedelta(days=1)  # after expiry
+# What was begun under a password that counts no longer, perhaps by whoever knew it.
+OUTDATED = (
+    Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL, Purpose.SECOND_FACTOR,
+    Purpose.AUTHORIZATION_CODE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from uuid import UUID
 from devforge_api.audit import service as audit
 from devforge_api.auth.errors import InvalidCredentials
 from devforge_api.auth.models import RevokeReason
+from devforge_api.auth.service import one_time
 from devforge_api.auth.service.admission import Challenge, admit
 from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.core.encryption import encrypt, fingerprint
@@ -124,6 +125,7 @@ def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
         raise InvalidCredentials from None
     users.set_password(user, new_hash)
     revoke_all(user.id, RevokeReason.PASSWORD_CHANGED, but=session_id)
+    one_time.void(user.id, *one_time.OUTDATED)
     audit.record("auth.password_changed", target_type="user", target_id=user.id)
     emit("auth.password_changed", user_id=str(user.id))
 
