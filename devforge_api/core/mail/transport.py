@@ -267,6 +267,7 @@ class _Line(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connected = socket.create_connection((host, port), timeout)
         self._cord.tie(connected)
+        self._host = host  # STARTTLS checks the certificate against it
         return connected
 
 
