@@ -131,13 +131,13 @@ def _mail_url(value: str) -> str:
     if parts.scheme not in {"smtps", "smtp", "smtp+plain"} or not parts.hostname:
         raise ValueError("must be an address such as smtps://user:password@mail.example.com:465")
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError(
-            "names a server and nothing behind it; percent-encode special characters in a password"
-        )
+        raise ValueError("must end with host and port")
     if bool(parts.username) != bool(parts.password):
-        raise ValueError("needs both a user and a password, or neither")
+        raise ValueError("must name both a user and a password, or neither")
     if parts.scheme == "smtp+plain" and parts.username:
-        raise ValueError("would send the password unencrypted; use smtp:// or smtps://")
+        raise ValueError(
+            "must be smtp:// or smtps:// where there is a password: this way it would be readable"
+        )
     return value
 
 

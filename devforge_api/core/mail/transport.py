@@ -29,6 +29,7 @@ from flask import current_app
 from devforge_api.core.outbox import Undeliverable
 
 CONNECT_SECONDS = 5.0
+CHECK_SECONDS = 4.0  # the doctor waits little longer
 # After a server was not to be reached: for so long the letters behind do not try either, so that
 # other events do not wait for as many timeouts as there are letters.
 PAUSE_SECONDS = 10.0
@@ -141,7 +142,9 @@ class Server:
         if time.monotonic() < self._pause_until:
             raise NotNow(f"{self.host} was not to be reached a moment ago")
         try:
-            self._bounded(lambda line: line.sendmail(sender, [recipient], body, mail_options=options))
+            self._bounded(
+                lambda line: line.sendmail(sender, [recipient], body, mail_options=options), self.seconds
+            )
         except NotNow:
             self._pause_until = time.monotonic() + PAUSE_SECONDS
             raise
@@ -153,14 +156,14 @@ class Server:
         """Connect, greet and sign in, but send nothing."""
         begun = time.monotonic()
         try:
-            self._bounded(lambda line: line.noop())
+            self._bounded(lambda line: line.noop(), CHECK_SECONDS)
         except smtplib.SMTPException as error:
             raise NotNow(_told(error)) from None
         how = {"smtps": "by TLS", "smtp": "by STARTTLS"}.get(self.scheme, "without encryption")
         signed_in = " and takes the login" if self.login else ""
         return f"{self.host}:{self.port} answers {how}{signed_in} in {time.monotonic() - begun:.1f} s"
 
-    def _bounded(self, work: Callable[[smtplib.SMTP], Result]) -> Result:
+    def _bounded(self, work: Callable[[smtplib.SMTP], Result], seconds: float) -> Result:
         """Do something with a connection, and break it off when the time is over.
 
         On a thread of its own: neither the resolver nor a server that sends a byte now and then
@@ -182,7 +185,7 @@ class Server:
 
         threading.Thread(target=run, name="devforge-mail", daemon=True).start()
         try:
-            return future.result(self.seconds)
+            return future.result(seconds)
         except TimeoutError:
             cord.pull()
             raise NotNow(f"{self.host}:{self.port} does not answer in time") from None
