@@ -1,10 +1,7 @@
 """Letters on their way: a real SMTP server, its refusals, its silence, and crashes."""
 
-import os
 import socket
-import stat
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -13,14 +10,12 @@ from sqlalchemy import select, update
 
 from devforge_api.core import outbox
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work, uuid7
+from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.mail import outgoing
 from devforge_api.core.mail.outgoing import Mail
-from devforge_api.core.mail.transport import transport
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from devforge_api.core.worker import drain
 from tests.core import smtp
-from tests.mailbox import Mailbox
 
 ADA = "ada@example.com"
 LINK = {"link": "https://api.example.org/#token=a-secret-token"}
@@ -216,23 +211,18 @@ def test_a_server_that_never_answers_holds_neither_a_transaction_nor_the_lease(a
         send(app)
         send(app)
         with ThreadPoolExecutor(1) as pool:
-            begun = time.monotonic()
             delivering = pool.submit(deliver, app)
             while row(app)[1] == 0:
                 assert not delivering.done()
             send(app, to="grace@example.com")  # a writer who waits for nothing
             assert not delivering.done()
             delivering.result()
-            took = time.monotonic() - begun
-    # The second letter does not try: other events would wait for as many timeouts as letters.
-    assert took < 2 * transport_seconds(app)
-    status, attempts, error = row(app)
-    assert (status, attempts) == (OutboxStatus.PENDING, 1)
-    assert "in time" in error or "timed out" in error
-
-
-def transport_seconds(app):
-    return app.config["MAIL_SECONDS"] + 1
+    with app.app_context():
+        waiting = list(db.session.scalars(select(OutboxRow).order_by(OutboxRow.id)))
+    assert {one.status for one in waiting} == {OutboxStatus.PENDING}
+    assert "in time" in waiting[0].error
+    # The letters behind do not try: other events would wait for as many timeouts as letters.
+    assert all("a moment ago" in one.error for one in waiting[1:])
 
 
 def test_a_server_that_sends_a_byte_now_and_then_is_broken_off(app_with):
@@ -315,92 +305,3 @@ def test_many_workers_send_every_letter_once(app_with, inbox):
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(lambda _: deliver(app), range(4)))
     assert sorted(inbox.recipients) == sorted(f"person{number}@example.com" for number in range(30))
-
-
-# --- the folder -----------------------------------------------------------------------------
-def test_without_a_server_letters_are_files_that_only_their_owner_reads(app):
-    box = Mailbox(app)
-    old = os.umask(0)
-    try:
-        send(app)
-        (letter,) = box.letters()
-    finally:
-        os.umask(old)
-    assert letter.link == LINK["link"]
-    (path,) = box.folder.iterdir()
-    assert path.name == f"{mails(app)[0].id}.eml"
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(box.folder.stat().st_mode) == 0o700
-    assert LINK["link"].encode() in path.read_bytes()  # not broken up by an encoding
-    box.empty()
-
-
-def test_a_folder_that_cannot_be_written_keeps_the_letter(app, tmp_path):
-    box = Mailbox(app)
-    box.folder.parent.mkdir(exist_ok=True)
-    box.folder.touch()
-    try:
-        send(app)
-        deliver(app)
-        assert row(app)[0] is OutboxStatus.PENDING
-    finally:
-        box.folder.unlink()
-    assert len((deliver(app, again=True), box.letters())[1]) == 1
-    box.empty()
-
-
-# --- afterwards -----------------------------------------------------------------------------
-def test_letters_are_forgotten_a_month_after_they_were_sent_and_never_before(context):
-    now = utc_now()
-    with unit_of_work():
-        for age, sent in ((31, True), (29, True), (400, False)):
-            then = now - timedelta(days=age)
-            mail = Mail(id=uuid7(), recipient=ADA, letter="test", locale=None, params=None, created_at=then)
-            mail.sent_at = then if sent else None
-            db.session.add(mail)
-    with unit_of_work():
-        assert outgoing.purge_sent(now) == 1
-    assert db.session.query(Mail).count() == 2
-
-
-def test_an_address_can_be_forgotten(app):
-    box = Mailbox(app)
-    send(app)
-    box.letters()
-    send(app)
-    send(app, to="grace@example.com")
-    with app.app_context(), unit_of_work():
-        outgoing.forget_recipient(ADA)
-    assert sorted((mail.recipient, mail.sent_at is None) for mail in mails(app)) == [
-        ("", False),
-        ("grace@example.com", True),
-    ]
-    assert [letter.to for letter in box.letters()] == [ADA, "grace@example.com"]
-    with app.app_context():
-        assert {one.status for one in db.session.scalars(select(OutboxRow))} == {OutboxStatus.DELIVERED}
-    box.empty()
-
-
-def test_a_letter_of_a_transaction_that_failed_was_never_written(app):
-    def fail():
-        with app.app_context(), unit_of_work():
-            outgoing.send("test", to=ADA, locale=None, **LINK)
-            raise RuntimeError
-
-    with pytest.raises(RuntimeError):
-        fail()
-    assert mails(app) == []
-
-
-def test_the_secret_of_a_letter_is_encrypted_while_it_waits(app):
-    send(app)
-    with app.app_context():
-        stored = repr(db.session.execute(select(Mail.__table__)).all())
-        events = repr(db.session.execute(select(OutboxRow.__table__)).all())
-    assert "a-secret-token" not in stored + events
-
-
-def test_the_way_is_kept_with_the_application(app_with):
-    app = app_with("smtp+plain://127.0.0.1:9")
-    with app.app_context():
-        assert transport() is transport()
