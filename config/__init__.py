@@ -104,6 +104,7 @@ def _settle(values: dict[str, Any]) -> None:
     host = f"[{values['HOST']}]" if ":" in values["HOST"] else values["HOST"]
     host = "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host  # noqa: S104 - compared, not bound
     values["PUBLIC_URL"] = values["PUBLIC_URL"] or f"http://{host}:{values['PORT']}"
+    values["ACCOUNT_PAGES_URL"] = values["ACCOUNT_PAGES_URL"] or f"{values['PUBLIC_URL']}/account"
     values["DATABASE_URL"] = values["DATABASE_URL"] or f"sqlite:///{data_dir / 'devforge.sqlite3'}"
     values["SECRET_KEY"], *values["SECRET_KEY_FALLBACKS"] = values["SECRET_KEYS"]
     values["MAX_CONTENT_LENGTH"] = values["MAX_BODY_BYTES"]

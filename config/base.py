@@ -32,6 +32,9 @@ TRUSTED_PROXIES = 0
 CORS_ORIGINS: tuple[str, ...] = ()
 MAX_BODY_BYTES = 1024 * 1024
 EMAIL_VERIFICATION = "off"
+MAIL_URL: str | None = None  # None: .eml files in the data folder
+MAIL_FROM = "Dev Forge <no-reply@localhost>"
+ACCOUNT_PAGES_URL: str | None = None  # None: the built-in pages below PUBLIC_URL
 COMMON_PASSWORDS_FILE: str | None = None
 METRICS_TOKEN: str | None = None
 LOG_LEVEL = "INFO"
@@ -55,6 +58,7 @@ JWT_ENCODE_ISSUER = JWT_DECODE_ISSUER = "dev-forge"
 JWT_ENCODE_AUDIENCE = JWT_DECODE_AUDIENCE = "dev-forge-api"
 
 OUTBOX_LEASE = timedelta(seconds=60)
+MAIL_SECONDS = 15.0  # for one letter; well below half of the lease
 OUTBOX_POLL_SECONDS = 1.0
 OUTBOX_MAX_ATTEMPTS = 12
 OUTBOX_KEEP_DELIVERED = timedelta(days=7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -125,6 +126,29 @@ def _parsed(value: str) -> str:
     return value
 
 
+def _mail_url(value: str) -> str:
+    parts = urlsplit(_parsed(value))
+    if parts.scheme not in {"smtps", "smtp", "smtp+plain"} or not parts.hostname:
+        raise ValueError("must be an address such as smtps://user:password@mail.example.com:465")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("must end with host and port")
+    if bool(parts.username) != bool(parts.password):
+        raise ValueError("must name both a user and a password, or neither")
+    if parts.scheme == "smtp+plain" and parts.username:
+        raise ValueError(
+            "must be smtp:// or smtps:// where there is a password: this way it would be readable"
+        )
+    return value
+
+
+def _mailbox(value: str) -> str:
+    name, address = parseaddr(value)
+    form = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
+    if not value.isprintable() or not re.fullmatch(form, address) or len(name) > 100:
+        raise ValueError("must be an address such as Dev Forge <no-reply@example.com>")
+    return value
+
+
 _PER_MINUTE = _integer(1, 100_000_000)
 
 SETTINGS: tuple[Setting, ...] = (
@@ -197,6 +221,21 @@ SETTINGS: tuple[Setting, ...] = (
         "EMAIL_VERIFICATION",
         _one_of("off", "required"),
         "Whether an address must be verified before its owner can sign in.",
+    ),
+    Setting(
+        "MAIL_URL",
+        "MAIL_URL",
+        _mail_url,
+        "Mail server: `smtps://user:password@host:465`, `smtp://…:587` (STARTTLS insisted on), or "
+        "`smtp+plain://host:25` on a trusted network. Unset: .eml files in the data folder.",
+        secret=True,
+    ),
+    Setting("MAIL_FROM", "MAIL_FROM", _mailbox, "Whom letters are from."),
+    Setting(
+        "ACCOUNT_PAGES_URL",
+        "ACCOUNT_PAGES_URL",
+        _url,
+        "Where links in letters lead: `…/verify`, `…/reset`, `…/email-change`. Unset: the built-in pages.",
     ),
     Setting(
         "COMMON_PASSWORDS_FILE",

@@ -12,16 +12,29 @@ def _event(meaning: str, *keys: str) -> EventType:
 
 EVENTS: dict[str, EventType] = {
     "auth.denied": _event("A session or token version was revoked; repeats the denial.", "key", "value"),
-    "auth.mfa_disabled": _event("A user's second factor was removed.", "user_id"),
-    "auth.mfa_enabled": _event("A user's sign-in asks for a second factor from now on.", "user_id"),
-    "auth.password_changed": _event("A user changed the password.", "user_id"),
-    "auth.recovery_code_used": _event("A user signed in by a recovery code.", "user_id"),
-    "auth.register_attempted": _event("Somebody registered with a user's address again.", "user_id"),
+    "auth.identity_linked": _event("A provider's identity became a way to sign in.", "user_id", "provider"),
+    "auth.identity_unlinked": _event("A provider's identity signs in no longer.", "user_id", "provider"),
+    "auth.mfa_disabled": _event("A user turned the second factor off.", "user_id"),
+    "auth.mfa_enabled": _event("A user turned the second factor on.", "user_id"),
+    "auth.new_device": _event("A device signed in that was not known.", "user_id", "session_id"),
+    "auth.password_changed": _event("A user changed the password, or reset it.", "user_id"),
+    "auth.password_forgotten": _event(
+        "Somebody asked for a new password; the address is encrypted.", "email"
+    ),
+    "auth.recovery_code_used": _event("A recovery code stood in for the second factor.", "user_id"),
+    "auth.register_attempted": _event(
+        "Somebody registered with a user's address again; the password's hash is encrypted.",
+        "user_id",
+        "password_hash",
+    ),
+    "auth.resend_requested": _event(
+        "Somebody asked for the verification letter again; the address is encrypted.", "email"
+    ),
     "auth.reuse_detected": _event(
         "An old refresh token was used; its session ended.", "user_id", "session_id"
     ),
     "auth.signed_in": _event("A user opened a session.", "user_id", "session_id"),
-    "auth.token_created": _event("A user made a personal access token.", "user_id", "token_id"),
+    "auth.token_created": _event("A personal access token was made.", "user_id", "token_id"),
     "auth.verification_requested": _event("A new user must verify the address.", "user_id"),
     "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),
@@ -36,5 +49,6 @@ EVENTS: dict[str, EventType] = {
     "user.created": _event("An account was made.", "user_id"),
     "user.deleted": _event("An account was removed.", "user_id"),
     "user.disabled": _event("An account was banned.", "user_id"),
+    "user.email_changed": _event("An account has another address.", "user_id"),
     "user.email_verified": _event("An address is known to be its user's.", "user_id"),
 }

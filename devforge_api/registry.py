@@ -10,6 +10,7 @@ from flask import Flask
 
 import devforge_api.auth.jobs
 import devforge_api.auth.subscribers
+import devforge_api.core.mail.delivery
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
@@ -17,6 +18,7 @@ from devforge_api.auth import tokens
 from devforge_api.auth.cli import auth_cli, tokens_cli
 from devforge_api.auth.models import OneTimeToken, TotpFactor
 from devforge_api.auth.routes import blp as auth_blueprint
+from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.core import encryption, maintenance, outbox, security
 from devforge_api.core.api import Api, Blueprint
@@ -66,5 +68,6 @@ def register(app: Flask, api: Api) -> None:
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs_blueprint)
+    app.register_blueprint(pages_blueprint)
     for command in COMMANDS:
         app.cli.add_command(command)

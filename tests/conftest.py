@@ -26,6 +26,7 @@ from devforge_api.core.keys import ensure_signing_keys
 from devforge_api.core.statements import _Compiled
 from tests import servers
 from tests.factories import Api
+from tests.mailbox import Mailbox
 
 SECRETS = {
     "DEVFORGE_SECRET_KEY": "tests-sign-cursors-with-these-43-characters",
@@ -146,6 +147,14 @@ def client(app: Flask) -> FlaskClient:
 def api(app: Flask) -> Api:
     """Users, licences and calls in a line each: see tests/factories."""
     return Api(app)
+
+
+@pytest.fixture
+def mailbox(app: Flask) -> Iterator[Mailbox]:
+    """The letters that are sent from now on: see tests/mailbox.py."""
+    found = Mailbox(app)
+    yield found
+    found.empty()
 
 
 @pytest.fixture

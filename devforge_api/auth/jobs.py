@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from devforge_api.auth.service import personal_tokens, sessions
+from devforge_api.auth.service import one_time, personal_tokens, sessions
 from devforge_api.core.clock import utc_now
 from devforge_api.core.jobs import scheduled
 
@@ -17,3 +17,9 @@ def purge_sessions() -> None:
 def purge_access_tokens() -> None:
     """Forget personal access tokens that ended three months ago."""
     personal_tokens.purge_ended(utc_now())
+
+
+@scheduled("auth.one_time_tokens.purge", every=timedelta(hours=6))
+def purge_one_time_tokens() -> None:
+    """Forget one-time tokens that expired a day ago."""
+    one_time.purge_expired(utc_now())

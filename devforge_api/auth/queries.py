@@ -23,6 +23,7 @@ SIGN_IN_ACTIONS = (
     "auth.all_sessions_revoked", "auth.password_changed", "auth.password_change_failed",
     "auth.reuse_detected", "auth.reauthenticated", "auth.mfa_enabled", "auth.mfa_disabled", "auth.mfa_failed",
     "auth.recovery_code_used", "auth.recovery_codes_renewed", "auth.token_created", "auth.token_revoked",
+    "auth.password_reset", "auth.email_change_requested", "user.email_verified", "user.email_changed",
     "user.created",
 )  # fmt: skip
 
@@ -82,6 +83,11 @@ def get_session(session_id: UUID, *, user_id: UUID) -> Session:
     if session is None or not session.is_live(utc_now()):
         raise SessionNotFound
     return session
+
+
+def find_session(session_id: UUID) -> Session | None:
+    """Any session, if it is still there."""
+    return db.session.get(Session, session_id)
 
 
 # Runs on every request without Redis: built once.

@@ -2,7 +2,8 @@
 
 Each subscriber of an event has a row of its own, so that one that fails does not repeat the
 others. A subscriber runs in a unit of work that also marks its row delivered: what it writes to
-the database is applied exactly once, whatever is killed when.
+the database is applied exactly once, whatever is killed when. One that talks to the network is
+subscribed as ``outside``: it runs with no transaction open, held by its lease alone.
 """
 
 from __future__ import annotations
@@ -58,6 +59,10 @@ class OutboxRow(Model):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     delivered_at: Mapped[datetime | None]
 
+    def mark_delivered(self) -> None:
+        """Its subscriber has done its work."""
+        self.status, self.delivered_at, self.error = OutboxStatus.DELIVERED, utc_now(), None
+
 
 @dataclass(frozen=True, slots=True)
 class EventType:
@@ -84,16 +89,29 @@ class Unattended:
         """Leave the row to others."""
 
 
-Handler = Callable[[dict[str, Any]], None]
+class Undeliverable(Exception):
+    """Trying again cannot help: the row is set aside at once. The message says why."""
+
+
+Handler = Callable[[dict[str, Any]], Any]
 _subscribers: dict[str, dict[str, Handler]] = {}
+_outside: set[Handler] = set()
 
 
-def on(*names: str) -> Callable[[Handler], Handler]:
-    """Subscribe a function to events by name. It may run twice, and must not mind."""
+def on(*names: str, outside: bool = False) -> Callable[[Handler], Handler]:
+    """Subscribe a function to events by name. It may run twice, and must not mind.
+
+    :param outside: run it in no unit of work, as what waits for the network must: a transaction
+        would keep every other writer waiting. It has to end within half of ``OUTBOX_LEASE``, and
+        may return a function without arguments: that runs in the unit of work which marks the
+        row delivered.
+    """
 
     def subscribe(handler: Handler) -> Handler:
         for name in names:
             _subscribers.setdefault(name, {})[f"{handler.__module__}.{handler.__qualname__}"] = handler
+        if outside:
+            _outside.add(handler)
         return handler
 
     return subscribe
@@ -193,33 +211,48 @@ def deliver(row_id: UUID) -> bool:
     """
     try:
         with unit_of_work():
-            row = db.session.scalar(
-                select(OutboxRow)
-                .where(OutboxRow.id == row_id, OutboxRow.status == OutboxStatus.PENDING)
-                .with_for_update()
-            )
+            row = _pending(row_id)
             if row is None:
                 return True
             handler = _subscribers.get(row.name, {}).get(row.subscriber)
             if handler is None:
                 raise LookupError(f"nothing is subscribed as {row.subscriber}")
-            with acting(Occasion(kind="job", request_id=row.request_id)):
-                handler(row.payload)
-            row.status, row.delivered_at, row.error = OutboxStatus.DELIVERED, utc_now(), None
-    except Exception:
-        _put_off(row_id, traceback.format_exc()[-ERROR_LENGTH:])
+            if handler not in _outside:
+                _run(handler, row)
+                row.mark_delivered()
+                return True
+        then = _run(handler, row)
+        with unit_of_work():
+            row = _pending(row_id)
+            if then is not None:
+                then()
+            if row is not None:
+                row.mark_delivered()
+    except Exception as error:
+        _put_off(row_id, traceback.format_exc()[-ERROR_LENGTH:], final=isinstance(error, Undeliverable))
         current_app.logger.exception("an outbox row failed", extra={"outbox_id": str(row_id)})
         return False
     return True
 
 
-def _put_off(row_id: UUID, error: str) -> None:
+def _pending(row_id: UUID) -> OutboxRow | None:
+    """The row, locked until commit, unless it is done with."""
+    pending = select(OutboxRow).where(OutboxRow.id == row_id, OutboxRow.status == OutboxStatus.PENDING)
+    return db.session.scalar(pending.with_for_update())
+
+
+def _run(handler: Handler, row: OutboxRow) -> Any:
+    with acting(Occasion(kind="job", request_id=row.request_id)):
+        return handler(row.payload)
+
+
+def _put_off(row_id: UUID, error: str, *, final: bool) -> None:
     with unit_of_work():
         row = db.session.get(OutboxRow, row_id, with_for_update=True)
         if row is None or row.status is not OutboxStatus.PENDING:
             return
         row.error = error
-        if row.attempts >= current_app.config["OUTBOX_MAX_ATTEMPTS"]:
+        if final or row.attempts >= current_app.config["OUTBOX_MAX_ATTEMPTS"]:
             row.status = OutboxStatus.DEAD
         else:
             delay = min(FIRST_DELAY * 4 ** min(row.attempts - 1, 8), LONGEST_DELAY)

@@ -6,7 +6,7 @@ import threading
 import time
 from uuid import UUID
 
-from flask import Flask
+from flask import Flask, current_app
 from sqlalchemy.exc import SQLAlchemyError
 
 from devforge_api.core import jobs, maintenance, outbox
@@ -97,8 +97,11 @@ def _deliver_batch() -> int:
         row_ids = outbox.claim()
     except Maintenance:
         return 0
+    late = time.monotonic() + current_app.config["OUTBOX_LEASE"].total_seconds() / 2
     for place, row_id in enumerate(row_ids):
-        if maintenance.current().active:  # it has begun since: what was not tried is given back
+        # Maintenance has begun since; or those before took long (a mail server, say), and at the end
+        # of the lease another worker would take up what is being done here: given back untried.
+        if maintenance.current().active or (place and time.monotonic() > late):
             outbox.give_back(row_ids[place:])
             return place
         outbox.deliver(row_id)

@@ -26,9 +26,9 @@ from devforge_api.users.queries import (
 )
 
 __all__ = [
-    "Account", "Role", "User", "UserStatus", "create_user", "delete_user", "email_key", "find_by_email",
-    "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens", "set_password",
-    "touch_login", "update_user", "verify_email",
+    "Account", "Role", "User", "UserStatus", "change_email", "create_user", "delete_user", "email_key",
+    "find_by_email", "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens",
+    "set_password", "touch_login", "update_user", "verify_email",
 ]  # fmt: skip
 
 
@@ -78,6 +78,23 @@ def verify_email(user: User) -> None:
         db.session.flush()
 
 
+def change_email(user: User, email: str) -> None:
+    """Give a user another address, which is known to be theirs.
+
+    :param user: locked in this transaction.
+    :raises EmailTaken: another account has it.
+    """
+    user.email, user.email_key, user.email_verified_at = email, email, utc_now()
+    try:
+        with db.session.begin_nested():
+            db.session.flush()
+    except IntegrityError as error:
+        raise EmailTaken from error
+    audit.record("user.email_changed", target_type="user", target_id=user.id)
+    emit("user.email_changed", user_id=str(user.id))
+    emit("user.email_verified", user_id=str(user.id))
+
+
 def update_user(user: User, values: Mapping[str, Any]) -> User:
     """Change an account; a demotion or a ban acts on the next request.
 
@@ -116,8 +133,8 @@ def invalidate_tokens(user: User) -> None:
     revocation.deny_user(user.id, below_version=user.token_version)
 
 
-def set_password(user: User, password_hash: str) -> None:
-    """Replace the password's hash."""
+def set_password(user: User, password_hash: str | None) -> None:
+    """Replace the password's hash; None: no password signs in."""
     user.password_hash = password_hash
     db.session.flush()
 

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mails")),
     )
     op.create_index("ix_mails_created_at", "mails", ["created_at"], unique=False)
+    op.create_index("ix_mails_recipient_created_at", "mails", ["recipient", "created_at"], unique=False)
     op.create_table(
         "device_grants",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -241,5 +242,6 @@ def downgrade() -> None:
     op.drop_table("identities")
     op.drop_index("ix_device_grants_expires_at", table_name="device_grants")
     op.drop_table("device_grants")
+    op.drop_index("ix_mails_recipient_created_at", table_name="mails")
     op.drop_index("ix_mails_created_at", table_name="mails")
     op.drop_table("mails")

@@ -73,7 +73,7 @@ def second_factor_and_tokens(api, phone):
 
 
 @pytest.fixture
-def secrets_of_a_busy_day(app, api, calls, log, authenticator):
+def secrets_of_a_busy_day(app, api, calls, log, authenticator, mailbox):
     """Do everything that has to do with secrets; gives all of them."""
     admin = api.admin()
     secrets = {PASSWORD, NEW_PASSWORD, WRONG, admin.access_token, admin.refresh_token}
@@ -83,7 +83,19 @@ def secrets_of_a_busy_day(app, api, calls, log, authenticator):
         secrets.update((data["access_token"], data["refresh_token"]))
         return data
 
+    def letter(address):
+        secrets.add((found := mailbox.last(address)).token)
+        return found.token
+
     ada = tokens(calls.register("ada@example.com"))
+    verification = letter("ada@example.com")
+    for token in (verification, verification, verification + "x"):
+        api.post("/auth/email/verify", {"token": token})
+    forgetful = api.person(email="forgetful@example.com").email
+    api.post("/auth/password/forgot", {"email": forgetful})
+    reset = letter(forgetful)
+    for password in ("short", NEW_PASSWORD, NEW_PASSWORD):
+        api.post("/auth/password/reset", {"token": reset, "password": password})
     calls.register("ada@example.com")
     calls.register("eve@example.com", **BROKEN_AGENT)
     calls.login("ada@example.com", WRONG)
@@ -121,7 +133,7 @@ def secrets_of_a_busy_day(app, api, calls, log, authenticator):
     api.deliver()
     with app.app_context():
         hashes = {user.password_hash for user in db.session.scalars(select(User))} - {None}
-        assert len(hashes) == 4
+        assert len(hashes) == 5
         for row in db.session.scalars(select(License)):
             secrets.update((row.key_hash, row.encrypted_key))
     return secrets | hashes

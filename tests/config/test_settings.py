@@ -74,6 +74,18 @@ def test_an_empty_value_counts_as_unset(development):
     ("name", "value"),
     [
         ("PORT", "0"),
+        ("MAIL_URL", "mail.example.com"),
+        ("MAIL_URL", "https://mail.example.com"),
+        ("MAIL_URL", "smtp://"),
+        ("MAIL_URL", "smtps://me@mail.example.com"),
+        ("MAIL_URL", "smtps://me:secret@mail.example.com/path"),
+        ("MAIL_URL", "smtp+plain://me:secret@mail.example.com"),
+        ("MAIL_FROM", "Dev Forge"),
+        ("MAIL_FROM", "Dev Forge <no-reply>"),
+        ("MAIL_FROM", "Dev Forge <no-reply@example.com>\nBcc: eve@example.com"),
+        ("MAIL_FROM", "jörg@example.com"),
+        ("ACCOUNT_PAGES_URL", "example.com/account"),
+        ("ACCOUNT_PAGES_URL", "https://example.com/account#x"),
         ("PORT", "65536"),
         ("PORT", "8_000"),
         ("PORT", "٨٠٠٠"),
@@ -258,3 +270,17 @@ def test_processes_started_at_once_agree_on_their_secrets(development):
         process.stdin.flush()
     found = [json.loads(process.communicate()[0]) for process in processes]
     assert all(secrets == found[0] for secrets in found)
+
+
+def test_links_lead_to_the_built_in_pages_unless_others_are_named(production):
+    assert load(production)["ACCOUNT_PAGES_URL"] == "https://api.example.com/account"
+    own = {"DEVFORGE_ACCOUNT_PAGES_URL": "https://example.com/me/"}
+    assert load(production | own)["ACCOUNT_PAGES_URL"] == "https://example.com/me"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["smtps://me:p%40ss@mail.example.com:465", "smtp://mail.example.com", "smtp+plain://127.0.0.1:25/"],
+)
+def test_a_mail_server_is_named_by_an_address(development, url):
+    assert load(development | {"DEVFORGE_MAIL_URL": url})["MAIL_URL"] == url

@@ -34,7 +34,7 @@ from tests.ops.conftest import ROOT
 AWAY = "postgresql://nobody:gehe%40im@127.0.0.1:1/none"
 OTHER_KEY = "another-master-key-of-more-than-32-characters"
 PARTS = {"settings", "database", "migrations", "storage", "clock of the database"}
-PARTS |= {"keys", "secrets", "jobs", "maintenance"}
+PARTS |= {"keys", "secrets", "mail", "jobs", "maintenance"}
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 from flask.views import MethodView
 
 from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
@@ -23,6 +23,7 @@ from devforge_api.auth.service.sign_in import Proof, ProofOutdated
 from devforge_api.core.context import own_session, principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import RateLimited, Unavailable
+from devforge_api.core.languages import best_language
 from devforge_api.core.limits import Limit
 from devforge_api.core.responses import carries_secret, success
 from devforge_api.core.security import public, requires
@@ -33,6 +34,12 @@ from devforge_api.users.errors import EmailTaken
 def verification_required() -> bool:
     """Whether signing in waits for a verified address."""
     return bool(current_app.config["EMAIL_VERIFICATION"] == "required")
+
+
+def _asked_language() -> str | None:
+    """The best language of the request's own that letters are written in."""
+    asked = request.headers.get("Accept-Language")
+    return best_language(asked) if asked else None
 
 
 @blp.route("/register")
@@ -46,14 +53,15 @@ class Register(MethodView):
     @blp.raises(EmailTaken, Unavailable)
     def post(self, data: dict[str, Any]) -> Tokens | Response:
         """Make an account"""
-        email, name = data["email"], data["name"]
+        email = data["email"]
+        about = {"name": data["name"], "locale": data["locale"] or _asked_language()}
         password_hash = sign_in.prepare_password(data["password"], email=email)
         carries_secret()
         with unit_of_work():
             if verification_required():
-                sign_in.register_silently(email, password_hash, name=name)
+                sign_in.register_silently(email, password_hash, **about)
                 return success({"verification_required": True}, 202)
-            user = sign_in.register(email, password_hash, name=name)
+            user = sign_in.register(email, password_hash, **about)
             return sessions.open_session(user, device_name=data["device_name"])
 
 

@@ -16,6 +16,11 @@ class RegisterSchema(BaseSchema):
     email = fields.Email(required=True, metadata={"example": "ada@example.com"})
     password = fields.Text(max=128, required=True, load_only=True, **PASSWORD)
     name = fields.Text(max=100, allow_none=True, load_default=None, metadata={"example": "Ada Lovelace"})
+    locale = fields.Locale(
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "Of letters. Left out: the best of Accept-Language."},
+    )
     device_name = fields.Text(
         max=100, allow_none=True, load_default=None, metadata={"example": "Ada's laptop"}
     )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, literal, select, update
+from sqlalchemy import case, delete, func, literal, select, update
 
 from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import OneTimeToken, Purpose
@@ -25,6 +25,11 @@ from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 KEPT = timedelta(days=1)  # after expiry
+# What was begun under a password that counts no longer, perhaps by whoever knew it.
+OUTDATED = (
+    Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL, Purpose.SECOND_FACTOR,
+    Purpose.AUTHORIZATION_CODE,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +118,20 @@ def find(purpose: Purpose, token: str) -> OneTimeToken:
     if row is None or row.purpose is not purpose or row.consumed_at or row.expires_at <= utc_now():
         raise OneTimeTokenInvalid
     return row
+
+
+def newest(purpose: Purpose, user_id: UUID) -> OneTimeToken | None:
+    """The user's last token of a purpose, good or not, as long as it is kept."""
+    mine = select(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose)
+    return db.session.scalar(mine.order_by(OneTimeToken.id.desc()).limit(1))
+
+
+def count_since(since: datetime, purpose: Purpose, user_id: UUID) -> int:
+    """How many tokens of a purpose were issued to a user since a moment."""
+    statement = select(func.count()).where(
+        OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose, OneTimeToken.created_at > since
+    )
+    return db.session.scalar(statement) or 0
 
 
 def data_of(row: OneTimeToken) -> dict[str, Any]:

@@ -12,9 +12,10 @@ from uuid import UUID
 from devforge_api.audit import service as audit
 from devforge_api.auth.errors import InvalidCredentials
 from devforge_api.auth.models import RevokeReason
+from devforge_api.auth.service import one_time
 from devforge_api.auth.service.admission import Challenge, admit
 from devforge_api.auth.service.sessions import Tokens, revoke_all
-from devforge_api.core.encryption import fingerprint
+from devforge_api.core.encryption import encrypt, fingerprint
 from devforge_api.core.limits import Limit, charge, forgive
 from devforge_api.core.outbox import emit
 from devforge_api.core.passwords import check_new_password, hash_password, needs_rehash, verify_password
@@ -40,13 +41,15 @@ class Proof:
     better_hash: str | None
 
 
-def register(email: str, password_hash: str, *, name: str | None) -> User:
-    """Make an account.
+def register(email: str, password_hash: str, *, name: str | None, locale: str | None) -> User:
+    """Make an account, and have its address verified.
 
     :param password_hash: by `prepare_password`.
     :raises EmailTaken: the address has an account.
     """
-    return users.create_user(email, password_hash=password_hash, name=name)
+    user = users.create_user(email, password_hash=password_hash, name=name, locale=locale)
+    emit("auth.verification_requested", user_id=str(user.id))
+    return user
 
 
 def prepare_password(password: str, *, email: str, field: str = "password") -> str:
@@ -58,16 +61,14 @@ def prepare_password(password: str, *, email: str, field: str = "password") -> s
     return hash_password(password)
 
 
-def register_silently(email: str, password_hash: str, *, name: str | None) -> None:
+def register_silently(email: str, password_hash: str, *, name: str | None, locale: str | None) -> None:
     """Make an account, without telling whether the address had one."""
     try:
-        user = register(email, password_hash, name=name)
+        register(email, password_hash, name=name, locale=locale)
     except EmailTaken:
         known = users.find_by_email(email)
         if known is not None:
-            emit("auth.register_attempted", user_id=str(known.id))
-    else:
-        emit("auth.verification_requested", user_id=str(user.id))
+            emit("auth.register_attempted", user_id=str(known.id), password_hash=encrypt(password_hash))
 
 
 def prove_password(email: str, password: str) -> Proof:
@@ -124,6 +125,7 @@ def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:
         raise InvalidCredentials from None
     users.set_password(user, new_hash)
     revoke_all(user.id, RevokeReason.PASSWORD_CHANGED, but=session_id)
+    one_time.void(user.id, *one_time.OUTDATED)
     audit.record("auth.password_changed", target_type="user", target_id=user.id)
     emit("auth.password_changed", user_id=str(user.id))
 

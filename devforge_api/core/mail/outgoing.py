@@ -1,13 +1,13 @@
-"""The letters that the service has decided to send."""
+"""The letters that the service has decided to send: written here, sent by `delivery`."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import Index, String, Text, delete, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
@@ -16,13 +16,17 @@ from devforge_api.core.encryption import encrypt
 from devforge_api.core.outbox import emit
 
 EVENT = "mail.requested"
+SENT_KEPT = timedelta(days=30)
 
 
 class Mail(Model):
     """One letter to one address. Its id is also its Message-ID: a receiver drops a repetition."""
 
     __tablename__ = "mails"
-    __table_args__ = (Index("ix_mails_created_at", "created_at"),)
+    __table_args__ = (
+        Index("ix_mails_created_at", "created_at"),
+        Index("ix_mails_recipient_created_at", "recipient", "created_at"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     recipient: Mapped[str] = mapped_column(String(800))
@@ -44,3 +48,24 @@ def send(letter: str, *, to: str, locale: str | None, **params: Any) -> None:
     db.session.add(mail)
     db.session.flush()
     emit(EVENT, mail_id=str(mail.id))
+
+
+def count_since(since: datetime, *, to: str, letters: tuple[str, ...]) -> int:
+    """How many of these letters were written to an address since a moment, sent or not."""
+    statement = select(func.count()).where(
+        Mail.recipient == to, Mail.created_at > since, Mail.letter.in_(letters)
+    )
+    return db.session.scalar(statement) or 0
+
+
+def purge_sent(now: datetime) -> int:
+    """Delete what was sent longer ago than it is kept; never what waits. Returns how many."""
+    result: Any = db.session.execute(delete(Mail).where(Mail.sent_at < now - SENT_KEPT))
+    return int(result.rowcount)
+
+
+def forget_recipient(address: str) -> None:
+    """Let no row name this address: what waits is not sent, what was sent stays without it."""
+    mine = Mail.recipient == address
+    db.session.execute(delete(Mail).where(mine, Mail.sent_at.is_(None)))
+    db.session.execute(update(Mail).where(mine).values(recipient=""))

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from config import SettingsError
 from devforge_api.core.cli import command_line, json_option, show_rows
-from devforge_api.ops.doctor import clocks, database, encrypted, parts
+from devforge_api.ops.doctor import clocks, database, encrypted, mail, parts
 from devforge_api.ops.doctor.report import Examination, Finding, Health, examine
 
 
@@ -59,6 +59,7 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "clock of redis": partial(clocks.clock_of_redis, redis_url) if redis_url else None,
         "keys": encrypted.signing_keys,
         "secrets": encrypted.secrets,
+        "mail": mail.mail,
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
     }

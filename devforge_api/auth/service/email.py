@@ -1,0 +1,254 @@
+"""What goes by mail: verifying an address, changing it, and a new password for a forgotten one.
+
+Who reads the mailbox decides. Letters go to the address that is stored, never to the spelling
+that somebody typed; how many, is decided by what was written before, with the user locked.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from devforge_api.audit import service as audit
+from devforge_api.auth.errors import OneTimeTokenInvalid
+from devforge_api.auth.models import Purpose, RevokeReason
+from devforge_api.auth.service import notices, one_time, sign_in
+from devforge_api.auth.service.one_time import Consumed
+from devforge_api.auth.service.sessions import revoke_all
+from devforge_api.core.clock import utc_now
+from devforge_api.core.encryption import decrypt, encrypt
+from devforge_api.core.errors import RateLimited
+from devforge_api.core.mail import outgoing
+from devforge_api.core.mail.links import account_link
+from devforge_api.core.outbox import emit
+from devforge_api.users import service as users
+from devforge_api.users.errors import UserNotFound
+from devforge_api.users.service import User
+
+VERIFY_LIFETIME = timedelta(hours=24)
+RESET_LIFETIME = CHANGE_LIFETIME = timedelta(hours=1)
+APART, A_DAY, LETTERS_A_DAY = timedelta(minutes=1), timedelta(days=1), 5
+ATTEMPTS_APART = timedelta(hours=1)
+
+
+# --- asking: the same single insert for every address ---------------------------------------
+def ask_for_verification(address: str) -> None:
+    """Somebody wants the verification letter again; who it is, is looked up later."""
+    emit("auth.resend_requested", email=encrypt(address))
+
+
+def ask_for_reset(address: str) -> None:
+    """Somebody has forgotten a password; whose it is, is looked up later."""
+    emit("auth.password_forgotten", email=encrypt(address))
+
+
+# --- writing letters, in the worker --------------------------------------------------------
+def write_first_verification(user_id: UUID) -> None:
+    """The letter to a new account."""
+    user = _lock(user_id)
+    if user is not None and not user.email_verified:
+        _issue_verification(user, None)
+
+
+def write_verification_again(encrypted_address: str) -> None:
+    """The letter once more, with whatever the last registration gave; a minute apart, five a day."""
+    user = _lock_by_address(encrypted_address)
+    if user is None or user.email_verified or not _may_write(user.email, "verify_email"):
+        return
+    before = one_time.newest(Purpose.VERIFY_EMAIL, user.id)
+    _issue_verification(user, one_time.data_of(before).get("password_hash") if before else None)
+
+
+def answer_second_registration(user_id: UUID, encrypted_hash: str) -> None:
+    """Somebody registered with a known address.
+
+    A verified owner is told, once an hour. Of an unverified account nobody knows whose it is: the
+    first password counts no longer, nor do the letters before; the new one comes into force with
+    the new letter's link, so that nobody prepares an account for somebody else to confirm.
+    """
+    user = _lock(user_id)
+    if user is None:
+        return
+    if user.email_verified:
+        if _may_write(user.email, "already_registered", apart=ATTEMPTS_APART):
+            outgoing.send("already_registered", to=user.email, locale=user.locale)
+        return
+    one_time.void(user.id, Purpose.VERIFY_EMAIL)
+    users.set_password(user, None)
+    _issue_verification(user, decrypt(encrypted_hash))
+
+
+def write_reset(encrypted_address: str) -> None:
+    """The letter for a forgotten password; a minute apart, five a day."""
+    user = _lock_by_address(encrypted_address)
+    if user is None or not _may_write(user.email, "reset_password"):
+        return
+    token = one_time.issue(Purpose.RESET_PASSWORD, lifetime=RESET_LIFETIME, user_id=user.id)
+    outgoing.send(
+        "reset_password",
+        to=user.email,
+        locale=user.locale,
+        link=account_link("reset", token),
+        minutes=_minutes(RESET_LIFETIME),
+    )
+
+
+# --- using the links -----------------------------------------------------------------------
+def confirm_address(token: str) -> User:
+    """Use the link of a verification, or of a change of address.
+
+    :raises OneTimeTokenInvalid: it is neither.
+    :raises EmailTaken: the new address was given to another account meanwhile.
+    """
+    try:
+        return _verify(one_time.consume(Purpose.VERIFY_EMAIL, token))
+    except OneTimeTokenInvalid:
+        return _change(one_time.consume(Purpose.CHANGE_EMAIL, token))
+
+
+def prepare_reset(token: str, password: str) -> str:
+    """Check and hash the password for a reset, outside of a transaction; garbage costs no hash.
+
+    :raises OneTimeTokenInvalid: the token is no good. :raises ValidationFailed: the password.
+    :raises Unavailable: too much hashing.
+    """
+    row = one_time.find(Purpose.RESET_PASSWORD, token)
+    user = _find(row.user_id)
+    if user is None:
+        raise OneTimeTokenInvalid
+    return sign_in.prepare_password(password, email=user.email)
+
+
+def reset_password(token: str, password_hash: str) -> None:
+    """Set the password of whoever got the letter; every device is signed out.
+
+    Signs nobody in: a second factor is asked for as always.
+
+    :param password_hash: by `prepare_reset`.
+    :raises OneTimeTokenInvalid: used, voided or expired meanwhile.
+    """
+    user = _user_of(one_time.consume(Purpose.RESET_PASSWORD, token))
+    one_time.void(user.id, *one_time.OUTDATED)
+    users.set_password(user, password_hash)
+    users.verify_email(user)
+    _end_everything(user)
+    audit.record("auth.password_reset", target_type="user", target_id=user.id, actor_id=user.id)
+    emit("auth.password_changed", user_id=str(user.id))
+
+
+def request_change(user_id: UUID, address: str) -> None:
+    """Write to an address that is to become the user's, and to the present one.
+
+    The same happens whether the address is taken: then its owner gets another letter, and the
+    token is one that nobody has seen.
+
+    :raises RateLimited: the last one was a minute ago, or there were five today.
+    """
+    user = users.get_user(user_id, for_update=True)
+    now = utc_now()
+    if one_time.count_since(now - APART, Purpose.CHANGE_EMAIL, user.id):
+        raise RateLimited(int(APART.total_seconds()))
+    if one_time.count_since(now - A_DAY, Purpose.CHANGE_EMAIL, user.id) >= LETTERS_A_DAY:
+        raise RateLimited(int(ATTEMPTS_APART.total_seconds()))
+    one_time.void(user.id, Purpose.CHANGE_EMAIL)
+    token = one_time.issue(
+        Purpose.CHANGE_EMAIL, lifetime=CHANGE_LIFETIME, user_id=user.id, data={"email": address}
+    )
+    holder = users.find_by_email(address)
+    if holder is not None and holder.id != user.id:
+        if _may_write(holder.email, "address_taken", apart=timedelta(0)):
+            outgoing.send("address_taken", to=holder.email, locale=holder.locale)
+    elif _may_write(address, "change_email", apart=timedelta(0)):
+        outgoing.send(
+            "change_email",
+            to=address,
+            locale=user.locale,
+            link=account_link("email-change", token),
+            minutes=_minutes(CHANGE_LIFETIME),
+        )
+    outgoing.send("change_email_requested", to=user.email, locale=user.locale, at=notices.moment())
+    audit.record("auth.email_change_requested", target_type="user", target_id=user.id)
+
+
+def _verify(used: Consumed) -> User:
+    user = _user_of(used)
+    if used.data["email"] != user.email:
+        raise OneTimeTokenInvalid
+    one_time.void(user.id, Purpose.VERIFY_EMAIL)
+    password_hash = used.data.get("password_hash")
+    if password_hash and not user.email_verified:
+        users.set_password(user, password_hash)
+        _end_everything(user)
+    users.verify_email(user)
+    return user
+
+
+def _change(used: Consumed) -> User:
+    user = _user_of(used)
+    before = user.email
+    one_time.void(user.id, Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL)
+    users.change_email(user, used.data["email"])
+    for address in (before, user.email):
+        outgoing.send("email_changed", to=address, locale=user.locale, at=notices.moment())
+    return user
+
+
+def _issue_verification(user: User, password_hash: str | None) -> None:
+    token = one_time.issue(
+        Purpose.VERIFY_EMAIL,
+        lifetime=VERIFY_LIFETIME,
+        user_id=user.id,
+        data={"email": user.email, "password_hash": password_hash},
+    )
+    # Beyond the day's number the token stays unseen; asking again later repeats what it holds.
+    if _may_write(user.email, "verify_email", apart=timedelta(0)):
+        outgoing.send(
+            "verify_email",
+            to=user.email,
+            locale=user.locale,
+            link=account_link("verify", token),
+            hours=_minutes(VERIFY_LIFETIME) // 60,
+        )
+
+
+def _end_everything(user: User) -> None:
+    revoke_all(user.id, RevokeReason.PASSWORD_CHANGED)
+    users.invalidate_tokens(user)
+
+
+def _may_write(to: str, letter: str, *, apart: timedelta = APART) -> bool:
+    now = utc_now()
+    if apart and outgoing.count_since(now - apart, to=to, letters=(letter,)):
+        return False
+    return outgoing.count_since(now - A_DAY, to=to, letters=(letter,)) < LETTERS_A_DAY
+
+
+def _user_of(used: Consumed) -> User:
+    if used.user is None:
+        raise OneTimeTokenInvalid
+    return used.user
+
+
+def _find(user_id: UUID | None) -> User | None:
+    try:
+        return users.get_user(user_id) if user_id else None
+    except UserNotFound:
+        return None
+
+
+def _lock(user_id: UUID) -> User | None:
+    """The user, if there still is one who may act."""
+    try:
+        user = users.get_user(user_id, for_update=True)
+    except UserNotFound:
+        return None
+    return user if user.is_active else None
+
+
+def _lock_by_address(encrypted_address: str) -> User | None:
+    known = users.find_by_email(decrypt(encrypted_address))
+    return _lock(known.id) if known is not None else None
+
+
+def _minutes(lifetime: timedelta) -> int:
+    return int(lifetime.total_seconds()) // 60

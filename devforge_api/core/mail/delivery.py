@@ -1,0 +1,120 @@
+"""Sending what was decided: outside of any transaction, at least once, with one Message-ID."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime, parseaddr
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+import idna
+from flask import current_app
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, release_connection
+from devforge_api.core.encryption import decrypt
+from devforge_api.core.mail.letters import Rendered, render
+from devforge_api.core.mail.outgoing import EVENT, Mail
+from devforge_api.core.mail.transport import Folder, transport
+from devforge_api.core.outbox import Undeliverable, on
+
+
+@on(EVENT, outside=True)
+def deliver(payload: dict[str, Any]) -> Callable[[], None] | None:
+    """Send a letter; what it returns notes that, and forgets what stood in it."""
+    mail = db.session.get(Mail, UUID(payload["mail_id"]))
+    if mail is None or mail.sent_at is not None:
+        return None  # its recipient was erased, or it was sent and only the note was lost
+    params = json.loads(decrypt(mail.params)) if mail.params else {}
+    release_connection()
+    send_now(
+        mail.id, to=mail.recipient, letter=mail.letter, locale=mail.locale, at=mail.created_at, params=params
+    )
+    return partial(_note_sent, mail.id)
+
+
+def _note_sent(mail_id: UUID) -> None:
+    mail = db.session.get(Mail, mail_id, with_for_update=True)
+    if mail is not None:
+        mail.sent_at, mail.params = utc_now(), None
+
+
+def send_now(
+    mail_id: UUID, *, to: str, letter: str, locale: str | None, at: datetime, params: dict[str, Any]
+) -> None:
+    """Render a letter and hand it over, before this returns.
+
+    :param mail_id: makes the Message-ID, so that a receiver knows a repetition.
+    :raises Undeliverable: refused for good, or an address that no server takes.
+    :raises NotNow: try again later.
+    """
+    config = current_app.config
+    rendered = render(letter, locale=locale, sender=config["PUBLIC_URL"], params=params)
+    try:
+        recipient = wire_address(to)
+    except ValueError as error:
+        raise Undeliverable(f"this address cannot be written to: {error}") from None
+    name, sender = parseaddr(config["MAIL_FROM"])
+    way = transport()
+    # For people who open the file in an editor: no link is broken up.
+    encoding = "8bit" if isinstance(way, Folder) else "quoted-printable"
+    message = compose(
+        rendered, mail_id=mail_id, sender=(name, sender), recipient=recipient, at=at, encoding=encoding
+    )
+    way.send(message, sender=sender, recipient=recipient)
+
+
+def compose(
+    rendered: Rendered,
+    *,
+    mail_id: UUID,
+    sender: tuple[str, str],
+    recipient: str,
+    at: datetime,
+    encoding: str = "quoted-printable",
+) -> EmailMessage:
+    """The letter as a message of two parts (RFC 2046 section 5.1.4), the better one last.
+
+    The library refuses line breaks in headers; nothing is put together by hand.
+    """
+    name, address = sender
+    message = EmailMessage()
+    message["Subject"] = rendered.subject
+    message["From"] = Address(display_name=name, addr_spec=address)
+    message["To"] = _addressee(recipient)
+    message["Date"] = format_datetime(at)
+    message["Message-ID"] = f"<{mail_id}@{address.rpartition('@')[2]}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no out-of-office note comes back
+    message.set_content(rendered.text, cte=encoding)
+    message.add_alternative(rendered.html, subtype="html", cte=encoding)
+    message["Content-Language"] = rendered.language  # here: adding a part moves such headers into the first
+    return message
+
+
+def wire_address(address: str) -> str:
+    """An address as servers take it: its domain in ASCII (IDNA 2008), its local part as it is.
+
+    :raises ValueError: it has no such form.
+    """
+    local, at, domain = address.rpartition("@")
+    if not (local and at) or any(character.isspace() or character in "<>\0" for character in address):
+        raise ValueError("it is no address")
+    if domain.startswith("["):
+        return address
+    try:  # nontransitional: IDNA 2003 would make another domain of straße.example
+        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
+    except idna.IDNAError:
+        raise ValueError("there can be no such domain") from None
+
+
+def _addressee(recipient: str) -> Address:
+    local, _, domain = recipient.rpartition("@")
+    try:
+        return Address(addr_spec=recipient)
+    except Exception:  # noqa: BLE001 - the parser's own errors are of several kinds
+        return Address(username=local.strip('"'), domain=domain)
