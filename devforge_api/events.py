@@ -22,11 +22,7 @@ EVENTS: dict[str, EventType] = {
         "Somebody asked for a new password; the address is encrypted.", "email"
     ),
     "auth.recovery_code_used": _event("A recovery code stood in for the second factor.", "user_id"),
-    "auth.register_attempted": _event(
-        "Somebody registered with a user's address again; the password's hash is encrypted.",
-        "user_id",
-        "password_hash",
-    ),
+    "auth.register_attempted": _event("Somebody registered with a user's address again.", "user_id"),
     "auth.resend_requested": _event(
         "Somebody asked for the verification letter again; the address is encrypted.", "email"
     ),

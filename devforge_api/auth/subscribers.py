@@ -32,7 +32,7 @@ def write_verification_again(payload: dict[str, Any]) -> None:
 @on("auth.register_attempted")
 def answer_second_registration(payload: dict[str, Any]) -> None:
     """To the owner, or to whoever will turn out to be it."""
-    email.answer_second_registration(UUID(payload["user_id"]), payload["password_hash"])
+    email.answer_second_registration(UUID(payload["user_id"]))
 
 
 @on("auth.password_forgotten")

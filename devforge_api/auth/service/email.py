@@ -47,24 +47,26 @@ def write_first_verification(user_id: UUID) -> None:
     """The letter to a new account."""
     user = _lock(user_id)
     if user is not None and not user.email_verified:
-        _issue_verification(user, None)
+        _write_verification(user)
 
 
 def write_verification_again(encrypted_address: str) -> None:
-    """The letter once more, with whatever the last registration gave; a minute apart, five a day."""
+    """The letter once more; a minute apart, five a day."""
     user = _lock_by_address(encrypted_address)
-    if user is None or user.email_verified or not _may_write(user.email, "verify_email"):
+    if user is None or user.email_verified:
         return
-    before = one_time.newest(Purpose.VERIFY_EMAIL, user.id)
-    _issue_verification(user, one_time.data_of(before).get("password_hash") if before else None)
+    if user.password_hash is None:
+        _write_completion(user)
+    elif _may_write(user.email, "verify_email"):
+        _write_verification(user)
 
 
-def answer_second_registration(user_id: UUID, encrypted_hash: str) -> None:
+def answer_second_registration(user_id: UUID) -> None:
     """Somebody registered with a known address.
 
-    A verified owner is told, once an hour. Of an unverified account nobody knows whose it is: the
-    first password counts no longer, nor do the letters before; the new one comes into force with
-    the new letter's link, so that nobody prepares an account for somebody else to confirm.
+    A verified owner is told, once an hour. Of an unverified account nobody knows whose it is, or
+    which of the two passwords is the owner's: neither counts, and whoever reads the letter chooses
+    one. So nobody prepares an account for somebody else to confirm.
     """
     user = _lock(user_id)
     if user is None:
@@ -75,7 +77,7 @@ def answer_second_registration(user_id: UUID, encrypted_hash: str) -> None:
         return
     one_time.void(user.id, Purpose.VERIFY_EMAIL)
     users.set_password(user, None)
-    _issue_verification(user, decrypt(encrypted_hash))
+    _write_completion(user)
 
 
 def write_reset(encrypted_address: str) -> None:
@@ -175,10 +177,6 @@ def _verify(used: Consumed) -> User:
     if used.data["email"] != user.email:
         raise OneTimeTokenInvalid
     one_time.void(user.id, Purpose.VERIFY_EMAIL)
-    password_hash = used.data.get("password_hash")
-    if password_hash and not user.email_verified:
-        users.set_password(user, password_hash)
-        _end_everything(user)
     users.verify_email(user)
     return user
 
@@ -193,22 +191,31 @@ def _change(used: Consumed) -> User:
     return user
 
 
-def _issue_verification(user: User, password_hash: str | None) -> None:
+def _write_verification(user: User) -> None:
     token = one_time.issue(
-        Purpose.VERIFY_EMAIL,
-        lifetime=VERIFY_LIFETIME,
-        user_id=user.id,
-        data={"email": user.email, "password_hash": password_hash},
+        Purpose.VERIFY_EMAIL, lifetime=VERIFY_LIFETIME, user_id=user.id, data={"email": user.email}
     )
-    # Beyond the day's number the token stays unseen; asking again later repeats what it holds.
-    if _may_write(user.email, "verify_email", apart=timedelta(0)):
-        outgoing.send(
-            "verify_email",
-            to=user.email,
-            locale=user.locale,
-            link=account_link("verify", token),
-            hours=_minutes(VERIFY_LIFETIME) // 60,
-        )
+    outgoing.send(
+        "verify_email",
+        to=user.email,
+        locale=user.locale,
+        link=account_link("verify", token),
+        hours=_minutes(VERIFY_LIFETIME) // 60,
+    )
+
+
+def _write_completion(user: User) -> None:
+    """The letter to an account without a password: choosing one also verifies the address."""
+    if not _may_write(user.email, "complete_registration"):
+        return
+    token = one_time.issue(Purpose.RESET_PASSWORD, lifetime=VERIFY_LIFETIME, user_id=user.id)
+    outgoing.send(
+        "complete_registration",
+        to=user.email,
+        locale=user.locale,
+        link=account_link("reset", token),
+        hours=_minutes(VERIFY_LIFETIME) // 60,
+    )
 
 
 def _end_everything(user: User) -> None:

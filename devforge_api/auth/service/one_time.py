@@ -120,12 +120,6 @@ def find(purpose: Purpose, token: str) -> OneTimeToken:
     return row
 
 
-def newest(purpose: Purpose, user_id: UUID) -> OneTimeToken | None:
-    """The user's last token of a purpose, good or not, as long as it is kept."""
-    mine = select(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.purpose == purpose)
-    return db.session.scalar(mine.order_by(OneTimeToken.id.desc()).limit(1))
-
-
 def count_since(since: datetime, purpose: Purpose, user_id: UUID) -> int:
     """How many tokens of a purpose were issued to a user since a moment."""
     statement = select(func.count()).where(

@@ -15,7 +15,7 @@ from devforge_api.auth.models import RevokeReason
 from devforge_api.auth.service import one_time
 from devforge_api.auth.service.admission import Challenge, admit
 from devforge_api.auth.service.sessions import Tokens, revoke_all
-from devforge_api.core.encryption import encrypt, fingerprint
+from devforge_api.core.encryption import fingerprint
 from devforge_api.core.limits import Limit, charge, forgive
 from devforge_api.core.outbox import emit
 from devforge_api.core.passwords import check_new_password, hash_password, needs_rehash, verify_password
@@ -68,7 +68,7 @@ def register_silently(email: str, password_hash: str, *, name: str | None, local
     except EmailTaken:
         known = users.find_by_email(email)
         if known is not None:
-            emit("auth.register_attempted", user_id=str(known.id), password_hash=encrypt(password_hash))
+            emit("auth.register_attempted", user_id=str(known.id))
 
 
 def prove_password(email: str, password: str) -> Proof:
