@@ -41,7 +41,7 @@ def load(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
     known = {setting.variable for setting in SETTINGS}
-    known |= {setting.variable + "_FILE" for setting in SETTINGS if setting.secret}
+    known |= {setting.variable + "_FILE" for setting in SETTINGS if setting.has_file}
     known |= {PREFIX + name for name in TEST_ONLY}
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known:
@@ -58,7 +58,7 @@ def _refuse_unknown_names(environ: Mapping[str, str]) -> None:
 
 def _given(setting: Setting, environ: Mapping[str, str]) -> str | None:
     text = environ.get(setting.variable)
-    if not setting.secret:
+    if not setting.has_file:
         return text or None
     path = environ.get(setting.variable + "_FILE")
     if not path:

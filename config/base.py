@@ -5,6 +5,7 @@ environment's own module, under the setting's key.
 """
 
 from datetime import timedelta
+from typing import Any
 
 API_TITLE = "Dev Forge API"
 API_VERSION = "v1"
@@ -35,6 +36,7 @@ EMAIL_VERIFICATION = "off"
 MAIL_URL: str | None = None  # None: .eml files in the data folder
 MAIL_FROM = "Dev Forge <no-reply@localhost>"
 ACCOUNT_PAGES_URL: str | None = None  # None: the built-in pages below PUBLIC_URL
+OAUTH_CLIENTS: tuple[dict[str, Any], ...] = ()
 COMMON_PASSWORDS_FILE: str | None = None
 METRICS_TOKEN: str | None = None
 LOG_LEVEL = "INFO"
@@ -43,6 +45,7 @@ LIMIT_USER = 1200
 LIMIT_CREDENTIALS = 60
 LIMIT_ACCOUNT_FAILURES = 10
 LIMIT_SESSION_REFRESH = 60
+LIMIT_DEVICE_CODES = 10
 
 # --- what only the code decides -----------------------------------------------------------------
 REQUIRE_STRONG_SECRETS = False

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from config.clients import read_clients
+
 PREFIX = "DEVFORGE_"
 ENVIRONMENTS = ("development", "testing", "staging", "production")
 
@@ -26,6 +28,7 @@ class Setting:
     :param key: the configuration key that it sets.
     :param read: turns the text into the value; raises ``ValueError`` with the reason.
     :param secret: may also be given as ``…_FILE``, and is never printed.
+    :param long: may also be given as ``…_FILE``.
     """
 
     name: str
@@ -33,11 +36,17 @@ class Setting:
     read: Callable[[str], Any]
     help: str
     secret: bool = False
+    long: bool = False
 
     @property
     def variable(self) -> str:
         """The environment variable's whole name."""
         return PREFIX + self.name
+
+    @property
+    def has_file(self) -> bool:
+        """Whether ``…_FILE`` may name a file to read it from."""
+        return self.secret or self.long
 
 
 def _text(value: str) -> str:
@@ -238,6 +247,14 @@ SETTINGS: tuple[Setting, ...] = (
         "Where links in letters lead: `…/verify`, `…/reset`, `…/email-change`. Unset: the built-in pages.",
     ),
     Setting(
+        "OAUTH_CLIENTS",
+        "OAUTH_CLIENTS",
+        read_clients,
+        "More applications that people may sign in to, as JSON, also by `…_FILE`: "
+        "[native-sign-in.md](native-sign-in.md).",
+        long=True,
+    ),
+    Setting(
         "COMMON_PASSWORDS_FILE",
         "COMMON_PASSWORDS_FILE",
         _file,
@@ -264,6 +281,12 @@ SETTINGS: tuple[Setting, ...] = (
         "LIMIT_ACCOUNT_FAILURES",
         _PER_MINUTE,
         "Failed sign-ins a minute to one account.",
+    ),
+    Setting(
+        "LIMIT_DEVICE_CODES",
+        "LIMIT_DEVICE_CODES",
+        _PER_MINUTE,
+        "Device codes a minute that one address, or one session, may type.",
     ),
     Setting(
         "LIMIT_SESSION_REFRESH", "LIMIT_SESSION_REFRESH", _PER_MINUTE, "Refreshes a minute of one session."

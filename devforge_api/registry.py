@@ -9,6 +9,7 @@ import click
 from flask import Flask
 
 import devforge_api.auth.jobs
+import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.licenses.subscribers
@@ -18,6 +19,8 @@ from devforge_api.auth import tokens
 from devforge_api.auth.cli import auth_cli, tokens_cli
 from devforge_api.auth.models import OneTimeToken, TotpFactor
 from devforge_api.auth.routes import blp as auth_blueprint
+from devforge_api.auth.routes.browser import browser as browser_blueprint
+from devforge_api.auth.routes.oauth import oauth as oauth_blueprint
 from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.core import encryption, maintenance, outbox, security
@@ -69,5 +72,7 @@ def register(app: Flask, api: Api) -> None:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs_blueprint)
     app.register_blueprint(pages_blueprint)
+    app.register_blueprint(oauth_blueprint)
+    app.register_blueprint(browser_blueprint)
     for command in COMMANDS:
         app.cli.add_command(command)

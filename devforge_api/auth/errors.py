@@ -95,3 +95,9 @@ class SessionNotFound(NotFound):
     """There is no such session."""
 
     code = "SESSION_NOT_FOUND"
+
+
+class DeviceCodeInvalid(NotFound):
+    """No device waits for this code; look at its screen again."""
+
+    code = "DEVICE_CODE_INVALID"

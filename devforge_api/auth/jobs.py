@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from devforge_api.auth.service import one_time, personal_tokens, sessions
+from devforge_api.auth.service import device_grants, one_time, personal_tokens, sessions
 from devforge_api.core.clock import utc_now
 from devforge_api.core.jobs import scheduled
 
@@ -23,3 +23,9 @@ def purge_access_tokens() -> None:
 def purge_one_time_tokens() -> None:
     """Forget one-time tokens that expired a day ago."""
     one_time.purge_expired(utc_now())
+
+
+@scheduled("auth.device_grants.purge", every=timedelta(hours=6))
+def purge_device_grants() -> None:
+    """Forget devices whose codes expired a day ago."""
+    device_grants.purge_expired(utc_now())

@@ -11,7 +11,17 @@ from sqlalchemy import Select, bindparam, case, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.errors import AccessTokenNotFound, ServiceAccountNotFound, SessionNotFound
-from devforge_api.auth.models import PersonalAccessToken, RecoveryCode, ServiceAccount, Session, TotpFactor
+from devforge_api.auth.models import (
+    DeviceGrant,
+    GrantStatus,
+    OneTimeToken,
+    PersonalAccessToken,
+    Purpose,
+    RecoveryCode,
+    ServiceAccount,
+    Session,
+    TotpFactor,
+)
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
@@ -60,6 +70,16 @@ ACTIVITY = Listing(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """A session that a browser holds, and whose it is."""
+
+    id: UUID
+    user_id: UUID
+    email: str
+    created_at: datetime
+
+
 def live_sessions(user_id: UUID) -> Select[Session]:
     """The user's sessions that still admit."""
     return select(Session).where(
@@ -88,6 +108,45 @@ def get_session(session_id: UUID, *, user_id: UUID) -> Session:
 def find_session(session_id: UUID) -> Session | None:
     """Any session, if it is still there."""
     return db.session.get(Session, session_id)
+def find_browser_session(cookie_hash: str) -> BrowserSession | None:
+    """The session that a browser holds by its cookie, while session and user admit, by one query."""
+    statement = (
+        select(Session.id, User.id, User.email, Session.created_at)
+        .join(User, User.id == Session.user_id)
+        .where(
+            Session.cookie_hash == cookie_hash,
+            Session.revoked_at.is_(None),
+            Session.expires_at > utc_now(),
+            User.status == UserStatus.ACTIVE,
+        )
+    )
+    row = db.session.execute(statement).first()
+    return BrowserSession(*row) if row else None
+
+
+def find_authorization_code(code_hash: str) -> OneTimeToken | None:
+    """An authorization code as it was issued, used up or not."""
+    return db.session.scalar(
+        select(OneTimeToken).where(
+            OneTimeToken.token_hash == code_hash, OneTimeToken.purpose == Purpose.AUTHORIZATION_CODE
+        )
+    )
+
+
+def find_device_grant(device_code_hash: str) -> DeviceGrant | None:
+    """The grant that a device asks about."""
+    return db.session.scalar(select(DeviceGrant).where(DeviceGrant.device_code_hash == device_code_hash))
+
+
+def find_pending_grant(user_code: str) -> DeviceGrant | None:
+    """The grant that waits for this code to be typed."""
+    return db.session.scalar(
+        select(DeviceGrant).where(
+            DeviceGrant.user_code == user_code,
+            DeviceGrant.status == GrantStatus.PENDING,
+            DeviceGrant.expires_at > utc_now(),
+        )
+    )
 
 
 # Runs on every request without Redis: built once.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -45,9 +45,13 @@ from devforge_api.core.responses import add_entity_tag
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
+Dialect = Callable[[dict[str, Any], int], Response]
 log = logging.getLogger(__name__)
 compress = Compress()
 
+# The rest is for a browser's own pages, or for no browser at all.
+CORS_PATHS = [r"/api/.*", r"/oauth/(?:token|revoke|device_authorization)\Z", r"/\.well-known/.*"]
+_CORS_PATH = re.compile("|".join(CORS_PATHS))
 CORS_REQUEST_HEADERS = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID",
 ]  # fmt: skip
@@ -102,7 +106,7 @@ def init_app(app: Flask) -> None:
     if origins := app.config["CORS_ORIGINS"]:
         CORS(
             app,
-            resources={r"/api/.*": {}},
+            resources={path: {} for path in CORS_PATHS},
             # Escaped: the extension takes a string with brackets, as of IPv6, for a pattern.
             origins=[re.compile(re.escape(origin) + r"\Z") for origin in origins],
             allow_headers=CORS_REQUEST_HEADERS,
@@ -127,18 +131,18 @@ def _open() -> None:
         return
     if current_app.config["REQUIRE_HTTPS"] and not now.is_secure:
         raise HttpsRequired
-    if now.path.startswith("/api/"):
-        _admit(now)
+    access = security.access_of(now)
+    if access is not None or now.path.startswith(security.DECLARED):
+        _admit(now, access)
     if b"%00" in now.query_string:
         raise MalformedRequest("The address holds a NUL character.")
 
 
-def _admit(now: Request) -> None:
+def _admit(now: Request, access: security.Access | None) -> None:
     """Charge the request to its user or its address, and let the principal in.
 
     A rejected token or an unknown path is charged to the address, so that guessing is limited.
     """
-    access = security.access_of(now)
     address = address_key(now.remote_addr)
     if access is None:
         charge(Limit.ANONYMOUS, address)
@@ -184,8 +188,8 @@ def _close(response: Response) -> Response:
         compress.after_request(response)
     if below_api:
         headers.setdefault("Cache-Control", "no-store")
-        if config["CORS_ORIGINS"]:
-            response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
+    if config["CORS_ORIGINS"] and _CORS_PATH.match(now.path):
+        response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
     now.environ[LAST_HEADERS] = _last_headers(require_https=config["REQUIRE_HTTPS"])
     _record(now, response)
     return response
@@ -255,9 +259,20 @@ def refuse(error: DomainError) -> Response:
     return _envelope(body, error.status, error.headers())
 
 
+def install_dialect(app: Flask, prefixes: tuple[str, ...], speak: Dialect) -> None:
+    """Tell how refusals are worded below these paths: a foreign protocol's clients read no envelope."""
+    app.extensions.setdefault("devforge-dialects", []).append((prefixes, speak))
+
+
 def _envelope(body: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
     body["request_id"] = occasion().request_id
-    response = Response(dump({"success": False, "error": body}), status, mimetype="application/json")
+    response: Response
+    for prefixes, speak in current_app.extensions.get("devforge-dialects", ()):
+        if request.path.startswith(prefixes):
+            response = speak(body, status)
+            break
+    else:
+        response = Response(dump({"success": False, "error": body}), status, mimetype="application/json")
     response.headers.update(headers or {})
     response.headers["Cache-Control"] = "no-store"
     return response

@@ -119,6 +119,13 @@ class Keyring:
             found = self._pairs.get(kid)
         return found
 
+    def all(self) -> list[KeyPair]:
+        """Every key that verifies, oldest first, as of a minute ago at most."""
+        if time.monotonic() - self._loaded > REFRESH_SECONDS or not self._pairs:
+            with self._lock:
+                self._load()
+        return list(self._pairs.values())
+
     def _load(self) -> None:
         statement = select(SigningKey.kid, SigningKey.private_key, SigningKey.created_at)
         statement = statement.where(SigningKey.purpose == self.purpose).order_by(SigningKey.created_at)

@@ -36,11 +36,12 @@ class Limit(StrEnum):
     CREDENTIALS = "LIMIT_CREDENTIALS"
     ACCOUNT_FAILURES = "LIMIT_ACCOUNT_FAILURES"
     SESSION_REFRESH = "LIMIT_SESSION_REFRESH"
+    DEVICE_CODES = "LIMIT_DEVICE_CODES"
 
 
 MINUTE = 60  # the window's length, in seconds
 # A guess at a secret must be counted even while Redis is away.
-FAIL_CLOSED = {Limit.CREDENTIALS, Limit.ACCOUNT_FAILURES}
+FAIL_CLOSED = {Limit.CREDENTIALS, Limit.ACCOUNT_FAILURES, Limit.DEVICE_CODES}
 # What is left of these is nobody's business: a count that begins anew would tell strangers that
 # the account exists and that its owner has just signed in.
 UNTOLD = {Limit.ACCOUNT_FAILURES}

@@ -14,6 +14,9 @@ from devforge_api.core.context import Principal
 from devforge_api.core.errors import ReauthRequired, TokenRevoked
 from devforge_api.core.limits import Limit, charge, charge_unless_denied
 
+# Below these no route goes without saying who may call it.
+DECLARED = ("/api/", "/oauth/", "/.well-known/", "/device")
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 
@@ -82,7 +85,7 @@ def install_authority(app: Flask, authority: Authority) -> None:
 def collect_access(app: Flask) -> dict[tuple[str, str], Access]:
     """Read every route's declaration once, at start.
 
-    :raises RuntimeError: a route below /api/ that declares nothing.
+    :raises RuntimeError: a route that must declare, and does not.
     """
     declared: dict[tuple[str, str], Access] = {}
     for rule in app.url_map.iter_rules():
@@ -93,7 +96,7 @@ def collect_access(app: Flask) -> dict[tuple[str, str], Access]:
             access = getattr(function, "access", None)
             if access is not None:
                 declared[rule.endpoint, method] = access
-            elif rule.rule.startswith("/api/") and rule.endpoint != "api-docs.openapi_json":
+            elif rule.rule.startswith(DECLARED) and rule.endpoint != "api-docs.openapi_json":
                 raise RuntimeError(f"{method} {rule.rule} declares neither @requires nor @public")
     app.extensions["devforge-access"] = declared
     return declared

@@ -37,6 +37,8 @@ def upgrade() -> None:
         sa.Column("device_code_hash", sa.String(length=64), nullable=False),
         sa.Column("user_code", sa.String(length=16), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("session_id", sa.Uuid(), nullable=True),
+        sa.Column("address", sa.String(length=255), nullable=True),
         sa.Column(
             "status",
             sa.Enum(
@@ -57,6 +59,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["user_id"], ["users.id"], name=op.f("fk_device_grants_user_id"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["session_id"], ["sessions.id"], name=op.f("fk_device_grants_session_id"), ondelete="CASCADE"
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_device_grants")),
         sa.UniqueConstraint("device_code_hash", name=op.f("uq_device_grants_device_code_hash")),

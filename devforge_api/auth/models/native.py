@@ -35,6 +35,9 @@ class DeviceGrant(Model):
     user_code: Mapped[str] = mapped_column(String(16), unique=True)
     # Who approved it; what waits for a deleted user is worth nothing.
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    # The browser's session in which that was: when it ends before the exchange, so does the approval.
+    session_id: Mapped[UUID | None] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"))
+    address: Mapped[str | None]  # the device's, shown to whoever approves it
     status: Mapped[GrantStatus] = mapped_column(checked_enum(GrantStatus), default=GrantStatus.PENDING)
     interval: Mapped[int] = mapped_column(default=5)  # seconds between polls; grows by slow_down
     polled_at: Mapped[datetime | None]

@@ -76,17 +76,21 @@ class Login(MethodView):
     def post(self, data: dict[str, Any]) -> Tokens | Challenge:
         """Sign in; with a second factor the answer is a challenge instead of tokens"""
         carries_secret()
-        for _ in range(2):
-            try:
-                return self._sign_in(**data)
-            except ProofOutdated:
-                continue  # what is right now must be proven again
-        raise InvalidCredentials
+        return sign_in_by_password(**data)
 
-    def _sign_in(self, email: str, password: str, device_name: str | None) -> Tokens | Challenge:
+
+def sign_in_by_password(email: str, password: str, device_name: str | None) -> Tokens | Challenge:
+    """Prove a password and sign in by it, in a transaction of its own; for the pages, too."""
+    for _ in range(2):
         proof = proven(email, password, "auth.sign_in_failed")
-        with unit_of_work():
-            return sign_in.sign_in(proof, device_name=device_name, must_be_verified=verification_required())
+        try:
+            with unit_of_work():
+                return sign_in.sign_in(
+                    proof, device_name=device_name, must_be_verified=verification_required()
+                )
+        except ProofOutdated:
+            continue  # what is right now must be proven again
+    raise InvalidCredentials
 
 
 def proven(email: str, password: str, failure: str) -> Proof:

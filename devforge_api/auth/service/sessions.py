@@ -15,10 +15,11 @@ from devforge_api.auth.tokens import RefreshClaims, make_access_token, make_refr
 from devforge_api.core import revocation
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion
-from devforge_api.core.db import UtcDateTime, db
-from devforge_api.core.errors import TokenRevoked
+from devforge_api.core.db import UtcDateTime, db, uuid7
+from devforge_api.core.errors import TokenInvalid, TokenRevoked
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
+from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 ACCESS_LIFETIME = timedelta(minutes=15)
@@ -34,18 +35,25 @@ class Tokens:
     access_token: str
     refresh_token: str
     user: User
+    session_id: UUID
     expires_in: int
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
 
 
-def open_session(user: User, *, device_name: str | None) -> Tokens:
+def open_session(
+    user: User, *, device_name: str | None, client_id: str | None = None, session_id: UUID | None = None
+) -> Tokens:
     """Sign a user in on one more device.
 
     :param user: whose credentials were verified, locked in this transaction.
+    :param client_id: of the OAuth client that it is for; its refresh token is then good for no other.
+    :param session_id: decided beforehand, where something must find the session again.
     """
     now = utc_now()
     issued_at = now.replace(microsecond=0)
     session = Session(
+        id=session_id or uuid7(),
+        client_id=client_id,
         user_id=user.id,
         issued_at=issued_at,
         expires_at=issued_at + IDLE_LIFETIME,
@@ -63,14 +71,16 @@ def open_session(user: User, *, device_name: str | None) -> Tokens:
     return _tokens(session, user)
 
 
-def refresh(claims: RefreshClaims) -> Tokens | None:
+def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | None:
     """Rotate a session's refresh token.
 
     The immediate parent is answered again with the same successor, for ten seconds and while the
     successor is unused: a lost answer, or two windows refreshing at once. Any older token has
     been stolen from someone: the session ends.
 
+    :param client_id: of the OAuth client that asks; None for one that is none.
     :returns: None when reuse was detected; the caller commits, then refuses.
+    :raises TokenInvalid: the session was opened for another client, or for none.
     :raises TokenRevoked: the session is over, or its user cannot act.
     """
     now = utc_now()
@@ -85,6 +95,7 @@ def refresh(claims: RefreshClaims) -> Tokens | None:
             Session.id == claims.session_id,
             Session.user_id == claims.user_id,
             Session.counter == claims.counter,
+            Session.client_id.is_not_distinct_from(client_id),
             Session.revoked_at.is_(None),
             Session.expires_at > now,
         )
@@ -103,11 +114,13 @@ def refresh(claims: RefreshClaims) -> Tokens | None:
     session = db.session.scalar(select(Session).where(Session.id == claims.session_id).with_for_update())
     if session is None or session.user_id != claims.user_id or not session.is_live(now):
         raise TokenRevoked
+    if session.client_id != client_id:
+        raise TokenInvalid
     user = db.session.get(User, session.user_id)
     if user is None or not user.is_active:
         raise TokenRevoked
     if not rotated and (claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE):
-        _end_for_reuse(session, user)
+        end_for_reuse(session)
         return None
     return _tokens(session, user)
 
@@ -131,6 +144,10 @@ def logout(session_id: UUID) -> None:
 
 def revoke_all(user_id: UUID, reason: RevokeReason, *, but: UUID | None = None) -> int:
     """End every session of a user, except perhaps the present one. Returns how many."""
+    try:  # the user first: what is being opened in their name ends as well, or comes afterwards
+        users.get_user(user_id, for_update=True)
+    except UserNotFound:
+        return 0
     live = select(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
     sessions = [
         one for one in db.session.scalars(live.order_by(Session.id).with_for_update()) if one.id != but
@@ -154,11 +171,12 @@ def purge_ended(now: datetime) -> int:
     return int(result.rowcount)
 
 
-def _end_for_reuse(session: Session, user: User) -> None:
+def end_for_reuse(session: Session) -> None:
+    """End a locked session because something that works once was used twice: somebody has a copy."""
     session.revoked_at, session.revoke_reason = utc_now(), RevokeReason.REUSE_DETECTED
     revocation.deny_session(session.id)
-    audit.record("auth.reuse_detected", target_type="user", target_id=user.id)
-    emit("auth.reuse_detected", user_id=str(user.id), session_id=str(session.id))
+    audit.record("auth.reuse_detected", target_type="user", target_id=session.user_id)
+    emit("auth.reuse_detected", user_id=str(session.user_id), session_id=str(session.id))
     db.session.flush()
 
 
@@ -179,7 +197,7 @@ def _tokens(session: Session, user: User) -> Tokens:
         issued_at=session.issued_at,
         expires_at=session.expires_at,
     )
-    return Tokens(access, renewal, user, expires_in=int(lifetime.total_seconds()))
+    return Tokens(access, renewal, user, session.id, expires_in=int(lifetime.total_seconds()))
 
 
 def _device(user_agent: str | None) -> str:

@@ -31,4 +31,4 @@ def settings(as_json: bool) -> None:
 def _shown(secret: bool, value: Any) -> str:
     if secret:
         return "(set)" if value else ""
-    return ", ".join(value) if isinstance(value, tuple) else "" if value is None else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else "" if value is None else str(value)

@@ -1,0 +1,140 @@
+"""What the pages of signing in say, in each language that pages are written in."""
+
+from __future__ import annotations
+
+EN = {
+    "sign_in": "Sign in",
+    "sign_in_to": "Sign in to continue to {client}",
+    "email": "Email address",
+    "password": "Password",
+    "or": "or",
+    "forgot": "Forgot your password?",
+    "create": "Create an account",
+    "code": "Code",
+    "code_hint": "From your authenticator app, or one of your recovery codes.",
+    "second_factor": "One more step",
+    "verify": "Continue",
+    "consent": "Continue to {client}?",
+    "consent_as": "You are signed in as",
+    "consent_what": "This signs in {client} on your device. It can do there whatever you can do in your "
+    "account.",
+    "consent_care": "Only continue if you have just started this from {client} yourself.",
+    "allow": "Continue",
+    "deny": "Cancel",
+    "other_account": "Use another account",
+    "sign_out": "Sign out",
+    "signed_out": "You are signed out",
+    "signed_out_text": "This browser holds no session any more.",
+    "device": "Connect a device",
+    "device_text": "Enter the code that your device shows.",
+    "device_hint": "Eight letters, such as BCDF-GHJK.",
+    "next": "Next",
+    "device_consent": "Sign in {client}?",
+    "device_code": "The code on its screen",
+    "device_address": "Asked from the address",
+    "device_care": "Only continue if you have this device before you, and it shows this code. Nobody from "
+    "Dev Forge "
+    "will ever send you a code.",
+    "device_allow": "Sign in this device",
+    "device_done": "The device is connected",
+    "device_done_text": "{client} goes on by itself. You can close this page.",
+    "device_denied": "The device was turned away",
+    "device_denied_text": "It gets no access to your account.",
+    "leaving": "Back to {client}",
+    "leaving_text": "You can close this page once {client} has opened.",
+    "open": "Open {client}",
+    "error": "That did not work",
+    "bad_client": "The application that sent you here is not known, or wants the answer at an address that "
+    "is not "
+    "its own. Nothing was signed in.",
+    "bad_request": "This address cannot be read. Begin again in the application that sent you here.",
+    "stale": "This page was out of date. Please try again.",
+    "again": "Begin again",
+    "forbidden_origin": "This form was not sent from our own page.",
+    "INVALID_CREDENTIALS": "Address or password is wrong.",
+    "VALIDATION_ERROR": "Enter your email address and your password.",
+    "ACCOUNT_DISABLED": "This account is disabled; ask support.",
+    "EMAIL_NOT_VERIFIED": "Verify your address first: open the link in the mail that we sent you.",
+    "RATE_LIMITED": "Too many attempts. Wait a minute, then try again.",
+    "SERVICE_UNAVAILABLE": "This does not work at the moment. Try again shortly.",
+    "MFA_CODE_INVALID": "This code is wrong, or was used before.",
+    "MFA_CHALLENGE_INVALID": "This took too long, or failed too often. Sign in again.",
+    "DEVICE_CODE_INVALID": "No device waits for this code. Look at its screen again.",
+    "unknown": "Something went wrong. Please try again.",
+}
+DE = {
+    "sign_in": "Anmelden",
+    "sign_in_to": "Melde dich an, um zu {client} zu gelangen",
+    "email": "E-Mail-Adresse",
+    "password": "Passwort",
+    "or": "oder",
+    "forgot": "Passwort vergessen?",
+    "create": "Konto anlegen",
+    "code": "Code",
+    "code_hint": "Aus deiner Authenticator-App, oder einer deiner Wiederherstellungscodes.",
+    "second_factor": "Noch ein Schritt",
+    "verify": "Weiter",
+    "consent": "Weiter zu {client}?",
+    "consent_as": "Du bist angemeldet als",
+    "consent_what": "Damit wird {client} auf deinem Gerät angemeldet und darf dort alles, was du in deinem "
+    "Konto "
+    "darfst.",
+    "consent_care": "Mach nur weiter, wenn du das gerade selbst in {client} begonnen hast.",
+    "allow": "Weiter",
+    "deny": "Abbrechen",
+    "other_account": "Anderes Konto verwenden",
+    "sign_out": "Abmelden",
+    "signed_out": "Du bist abgemeldet",
+    "signed_out_text": "Dieser Browser hat keine Sitzung mehr.",
+    "device": "Ein Gerät verbinden",
+    "device_text": "Gib den Code ein, den dein Gerät anzeigt.",
+    "device_hint": "Acht Buchstaben, zum Beispiel BCDF-GHJK.",
+    "next": "Weiter",
+    "device_consent": "{client} anmelden?",
+    "device_code": "Der Code auf seinem Bildschirm",
+    "device_address": "Angefragt von der Adresse",
+    "device_care": "Mach nur weiter, wenn du dieses Gerät vor dir hast und es diesen Code anzeigt. Niemand "
+    "von Dev "
+    "Forge schickt dir je einen Code.",
+    "device_allow": "Dieses Gerät anmelden",
+    "device_done": "Das Gerät ist verbunden",
+    "device_done_text": "{client} macht von selbst weiter. Du kannst diese Seite schließen.",
+    "device_denied": "Das Gerät wurde abgewiesen",
+    "device_denied_text": "Es bekommt keinen Zugang zu deinem Konto.",
+    "leaving": "Zurück zu {client}",
+    "leaving_text": "Du kannst diese Seite schließen, sobald {client} sich geöffnet hat.",
+    "open": "{client} öffnen",
+    "error": "Das hat nicht geklappt",
+    "bad_client": "Die Anwendung, die dich hierher geschickt hat, ist nicht bekannt oder will die Antwort "
+    "an einer "
+    "fremden Adresse. Es wurde nichts angemeldet.",
+    "bad_request": "Diese Adresse ist nicht lesbar. Beginne noch einmal in der Anwendung, die dich hierher "
+    "geschickt hat.",
+    "stale": "Diese Seite war veraltet. Bitte versuche es noch einmal.",
+    "again": "Von vorn beginnen",
+    "forbidden_origin": "Dieses Formular kam nicht von unserer eigenen Seite.",
+    "INVALID_CREDENTIALS": "Adresse oder Passwort ist falsch.",
+    "VALIDATION_ERROR": "Gib deine E-Mail-Adresse und dein Passwort ein.",
+    "ACCOUNT_DISABLED": "Dieses Konto ist gesperrt; frage den Support.",
+    "EMAIL_NOT_VERIFIED": "Bestätige zuerst deine Adresse: mit dem Link in der Mail, die wir dir geschickt "
+    "haben.",
+    "RATE_LIMITED": "Zu viele Versuche. Warte eine Minute und versuche es dann noch einmal.",
+    "SERVICE_UNAVAILABLE": "Das geht im Moment nicht. Versuche es gleich noch einmal.",
+    "MFA_CODE_INVALID": "Dieser Code ist falsch oder wurde schon benutzt.",
+    "MFA_CHALLENGE_INVALID": "Das hat zu lange gedauert oder ist zu oft misslungen. Melde dich noch einmal "
+    "an.",
+    "DEVICE_CODE_INVALID": "Auf diesen Code wartet kein Gerät. Sieh noch einmal auf seinen Bildschirm.",
+    "unknown": "Etwas ist schiefgegangen. Bitte versuche es noch einmal.",
+}
+WORDS = {"en": EN, "de": DE}
+
+
+class Words:
+    """The words of one language: ``words("consent", client="…")`` in a template."""
+
+    def __init__(self, language: str) -> None:
+        self._words = WORDS[language]
+
+    def __call__(self, key: str, **values: str) -> str:
+        """A text; an error's code that has no words of its own gets general ones."""
+        return self._words.get(key, self._words["unknown"]).format(**values)
