@@ -126,8 +126,8 @@ class Server(AuthorizationServer):  # type: ignore[misc]
     def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> Response:
         """An answer that nobody may store."""
         text = dump(body) if isinstance(body, dict) else body
-        response = Answer(text, status, headers)
-        response.headers.extend([one for one in NO_STORE if one[0] not in response.headers])
+        response = Answer(text, status, mimetype="application/json")
+        response.headers.update([*NO_STORE, *headers])
         return response
 
     def handle_error_response(self, _request: Any, error: OAuth2Error) -> Response:

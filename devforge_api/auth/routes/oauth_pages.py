@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from authlib.common.urls import add_params_to_uri
@@ -53,7 +54,7 @@ def authorize() -> Response:
     """Ask whoever is signed in, or has to sign in, whether a client may go on."""
     try:
         client = _client()
-        grant = server().get_consent_grant()
+        grant = _grant()
         prompt = _prompt()
     except _Unredirectable:
         return message_page("error", status=400, text="bad_client")
@@ -84,7 +85,7 @@ def decide() -> Response:
     carries_secret()
     try:
         client = _client()
-        grant = server().get_consent_grant()
+        grant = _grant()
     except (_Unredirectable, OAuth2Error):
         return message_page("error", status=400, text="bad_client")
     check_form(f"consent {_here()}")
@@ -246,6 +247,17 @@ def _client() -> Client:
     if client is None or doubtful or not client.check_redirect_uri(uri):
         raise _Unredirectable
     return client
+
+
+def _grant() -> Any:
+    """What Authlib makes of the request.
+
+    :raises OAuth2Error: what is wrong with it.
+    """
+    wanted = request.args.get("response_type")
+    if wanted != "code":  # the library would repeat in its description what no description may hold
+        raise OAuth2Error(error="unsupported_response_type" if wanted else "invalid_request")
+    return server().get_consent_grant()
 
 
 def _prompt() -> str:

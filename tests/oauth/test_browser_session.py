@@ -1,0 +1,437 @@
+"""The browser's cookie, its forms and its pages, under attack."""
+
+import html
+import re
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, urlencode
+
+import pyotp
+import pytest
+from sqlalchemy import select, update
+
+from devforge_api.app import create_app
+from devforge_api.auth.models import Session, TotpFactor
+from devforge_api.auth.service.clients import CODE
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.encryption import encrypt, fingerprint
+from devforge_api.core.keys import ensure_signing_keys
+from tests.factories import PASSWORD, Api
+from tests.oauth.conftest import COOKIE, DESKTOP, Browser, Client, Flow, flow_action, hidden_fields
+
+INJECTIONS = ['"><script>alert(1)</script>', "'><img src=x onerror=alert(1)>", "</title><b>x</b>"]
+
+
+def is_signed_in(browser) -> bool:
+    return "You are signed in as" in browser.get(Flow().path).text
+
+
+def test_the_cookie_is_bound_to_this_host_and_out_of_reach_of_scripts(browser, signed_in):
+    browser.get(Flow({"prompt": "login"}).path)
+    again = browser.send("/oauth/sign-in", {"email": signed_in.email, "password": PASSWORD})
+    for answer in (again, Browser(browser.client.application).get("/device")):
+        (line,) = answer.headers.getlist("Set-Cookie")
+        name, *attributes = (part.strip() for part in line.split(";"))
+        assert name.startswith(f"{COOKIE}=")
+        assert set(attributes) == {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"}
+
+
+def test_signing_in_gives_a_new_value_whatever_the_browser_came_with(api, browser):
+    person = api.person()
+    browser.cookie = planted = "A" * 43
+    browser.get(Flow().path)
+    assert browser.cookie == planted
+    browser.send("/oauth/sign-in", {"email": person.email, "password": PASSWORD})
+    assert browser.cookie != planted
+    assert is_signed_in(browser)
+    other = Browser(api.app)
+    other.cookie = planted
+    assert not is_signed_in(other)
+
+
+def test_signing_in_again_ends_the_session_before(api, browser, signed_in):
+    before = browser.cookie
+    browser.get(Flow({"prompt": "login"}).path)
+    browser.send("/oauth/sign-in", {"email": signed_in.email, "password": PASSWORD})
+    thief = Browser(api.app)
+    thief.cookie = before
+    assert not is_signed_in(thief)
+    assert is_signed_in(browser)
+
+
+def test_only_the_cookies_hash_is_stored(app, browser, signed_in):
+    with app.app_context():
+        stored = db.session.scalars(select(Session.cookie_hash)).all()
+    assert fingerprint(browser.cookie) in stored
+    assert browser.cookie not in stored
+
+
+@pytest.mark.parametrize("deed", ["logout-all", "ban", "delete", "password", "revoke", "sign-out"])
+def test_the_cookie_is_dead_at_once_when_its_session_ends(api, browser, signed_in, deed):
+    assert is_signed_in(browser)
+    value = browser.cookie
+    if deed == "logout-all":
+        api.post("/auth/logout-all", by=signed_in)
+    elif deed == "ban":
+        api.ban(signed_in.id)
+    elif deed == "delete":
+        api.delete(f"/users/{signed_in.id}", by=api.admin())
+    elif deed == "password":
+        body = {"current_password": PASSWORD, "new_password": "staple orbit lantern"}
+        api.post("/auth/password/change", body, by=signed_in)
+    elif deed == "revoke":
+        listed = api.get("/auth/sessions", by=signed_in).json["data"]
+        own = next(one["id"] for one in listed if one["device_name"] == "Web browser")
+        assert api.delete(f"/auth/sessions/{own}", by=signed_in).status_code == 204
+    else:
+        browser.get("/device")
+        browser.send("/oauth/sign-out")
+    browser.cookie = value
+    assert not is_signed_in(browser)
+
+
+def test_a_session_that_was_idle_for_too_long_admits_no_more_and_use_keeps_it(app, browser, signed_in):
+    def expires_at():
+        with app.app_context():
+            found = select(Session.expires_at).where(Session.cookie_hash == fingerprint(browser.cookie))
+            return db.session.scalar(found)
+
+    def rewind(**values):
+        with app.app_context(), unit_of_work():
+            this = update(Session).where(Session.cookie_hash == fingerprint(browser.cookie))
+            db.session.execute(this.values(**values))
+
+    soon = utc_now().replace(microsecond=0)
+    rewind(expires_at=soon.replace(year=soon.year + 1), absolute_expires_at=soon.replace(year=soon.year + 2))
+    before = expires_at()
+    browser.consent(Flow())
+    assert expires_at() < before  # the idle lifetime, counted from this use
+    rewind(absolute_expires_at=soon.replace(year=soon.year + 2), expires_at=utc_now())
+    assert not is_signed_in(browser)
+
+
+def test_the_browsers_session_costs_one_query_to_look_up(browser, signed_in, count_queries):
+    with count_queries() as seen:
+        assert is_signed_in(browser)
+    assert len(seen) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
+)
+def test_no_other_site_can_send_our_forms(api, browser, headers):
+    person = api.person()
+    browser.get(Flow().path)
+    given = {"email": person.email, "password": PASSWORD}
+    assert browser.send("/oauth/sign-in", given, headers=headers).status_code == 403
+    assert not is_signed_in(browser)
+
+
+def test_our_own_origin_can(api, browser):
+    person = api.person()
+    browser.get(Flow().path)
+    headers = {"Origin": "http://localhost", "Sec-Fetch-Site": "same-origin"}
+    given = {"email": person.email, "password": PASSWORD}
+    assert browser.send("/oauth/sign-in", given, headers=headers).status_code == 303
+
+
+@pytest.mark.parametrize(
+    "token", ["", "garbage", "of another browser", "of another form", "of before the sign-in"]
+)
+def test_a_form_needs_its_own_token(api, browser, signed_in, new_browser, token):
+    flow = Flow()
+    page = browser.get(flow.path)
+    action = flow_action(page.text)
+    if token == "of another browser":
+        other = new_browser()
+        other.sign_in(api.person())
+        token = hidden_fields(other.get(flow.path).text, action)["form_token"]
+    elif token == "of another form":
+        token = hidden_fields(browser.get(Flow().path).text, "/oauth/sign-out")["form_token"]
+    elif token == "of before the sign-in":
+        other = new_browser()
+        token = hidden_fields(other.get(flow.path).text, "/oauth/sign-in")["form_token"]
+    refused = browser.client.post(action, data={"form_token": token, "decision": "allow"})
+    assert refused.status_code == 403
+    assert "refresh" not in refused.text
+
+
+def test_the_token_of_one_request_approves_no_other_one(browser, signed_in):
+    page = browser.get(Flow().path)
+    token = hidden_fields(page.text, flow_action(page.text))["form_token"]
+    other = Flow({"redirect_uri": "http://127.0.0.1:6666/callback"})
+    refused = browser.client.post(other.path, data={"form_token": token, "decision": "allow"})
+    assert refused.status_code == 403
+
+
+def test_a_form_without_the_cookie_is_refused(app, browser, signed_in):
+    page = browser.get(Flow().path)
+    action = flow_action(page.text)
+    data = {**hidden_fields(page.text, action), "decision": "allow"}
+    assert app.test_client().post(action, data=data).status_code == 403
+
+
+def test_signing_out_needs_the_form_too(app, browser, signed_in):
+    assert browser.client.post("/oauth/sign-out").status_code == 403
+    assert is_signed_in(browser)
+
+
+def test_a_stale_form_is_shown_again_or_goes_on_where_another_tab_has_signed_in(api, browser):
+    person = api.person()
+    browser.get(Flow().path)
+    stale = hidden_fields(browser.page.text, "/oauth/sign-in")
+    stale["form_token"] = "x" + stale["form_token"]
+    given = {**stale, "email": person.email, "password": PASSWORD}
+    again = browser.client.post("/oauth/sign-in", data=given)
+    assert again.status_code == 403
+    assert "out of date" in again.text
+    browser.sign_in(person)
+    onward = browser.client.post("/oauth/sign-in", data=given)
+    assert (onward.status_code, onward.headers["Location"]) == (303, stale["next"])
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "https://evil.example", "//evil.example", "/\\evil.example", "https:evil.example", "/oauth/../evil",
+        "javascript:alert(1)", "/device\r\nSet-Cookie: x=1", "/device?user_code=x//", "/oauth/authorize",
+        "/oauth/authorize?x=\"><script>", "/oauth/authorize?x=1\\", "/oauth/authorize#", " /device",
+        "/device/..",
+        "/api/v1/auth/oauth/google/start", "/oauth/authorizeevil?x=1", "/oauth/authorize?x=1\n",
+    ],
+)  # fmt: skip
+def test_nobody_is_sent_elsewhere_after_signing_in(api, browser, evil):
+    person = api.person()
+    browser.get(Flow().path)
+    done = browser.send("/oauth/sign-in", {"email": person.email, "password": PASSWORD, "next": evil})
+    assert (done.status_code, done.headers["Location"]) == (303, "/device")
+
+
+@pytest.mark.parametrize("path", ["sign-in", "consent", "device", "error", "throttled", "leaving"])
+def test_every_page_is_armoured(app, browser, signed_in, new_browser, path):
+    if path == "leaving":
+        browser.consent(Flow())
+        page = browser.page
+    else:
+        page = {
+            "sign-in": lambda: new_browser().get(Flow().path),
+            "consent": lambda: browser.get(Flow().path),
+            "device": lambda: browser.get("/device"),
+            "error": lambda: browser.get("/oauth/authorize"),
+            "throttled": lambda: browser.get("/oauth/sign-in"),
+        }[path]()
+    policy = page.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "form-action 'self'" in policy
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    assert page.headers["X-Frame-Options"] == "DENY"
+    assert page.headers["Cache-Control"] == "no-store"
+    assert page.headers["Referrer-Policy"] == "same-origin"
+    assert "Content-Encoding" not in page.headers
+    assert not re.search(r"<script|<style| style=| on[a-z]+=", page.text)
+
+
+@pytest.mark.parametrize("evil", INJECTIONS)
+def test_nothing_that_comes_with_a_request_becomes_markup(api, browser, new_browser, evil):
+    person = api.person()
+    flow = Flow({"state": evil, "login_hint": evil, "ui_locales": evil, "nonsense": evil})
+    for page in (browser.get(flow.path), browser.send("/oauth/sign-in", {"email": evil, "password": "x"})):
+        assert evil not in page.text
+        assert "<b>x" not in page.text
+    browser.sign_in(person)
+    told = browser.consent(flow)
+    assert evil not in browser.page.text
+    assert told["state"] == evil
+    browser.get(f"/device?user_code={quote(evil)}")
+    assert evil not in browser.page.text
+
+
+def test_a_clients_name_is_text(app, environ):
+    name = "<b>Acme</b> & {Co}"
+    own = {"client_id": "acme", "name": name, "redirect_uris": ["acme:/back"], "grants": [CODE]}
+    other = create_app(environ, OAUTH_CLIENTS=(own,))
+    try:
+        browser = Browser(other)
+        browser.sign_in(Api(other).person())
+        flow = Flow({"client_id": "acme", "redirect_uri": "acme:/back"})
+        page = browser.get(flow.path)
+        assert html.escape(name) in page.text
+        assert name not in page.text
+        told = browser.consent(flow)
+        assert "url=acme:/back?code=" in browser.page.text
+        assert Client(Api(other)).exchange(flow, told["code"], client_id="acme").status_code == 200
+    finally:
+        with other.app_context():
+            db.engine.dispose()
+
+
+def test_pages_speak_the_readers_language(browser):
+    assert "Anmelden" in browser.get(Flow().path, headers={"Accept-Language": "de-AT,en;q=0.5"}).text
+    assert "Sign in" in browser.get(Flow().path, headers={"Accept-Language": "fr"}).text
+    asked = browser.get(Flow({"ui_locales": "fr de"}).path, headers={"Accept-Language": "en"})
+    assert asked.headers["Content-Language"] == "de"
+    assert '<html lang="de">' in asked.text
+    refused = browser.send("/oauth/sign-in", {"email": "a@example.com", "password": "x"})
+    assert "Adresse oder Passwort ist falsch." in refused.text
+
+
+def test_both_languages_have_the_same_words():
+    from devforge_api.auth.routes.words import DE, EN
+
+    assert set(DE) == set(EN)
+    for key, text in EN.items():
+        assert re.findall(r"{\w+}", text) == re.findall(r"{\w+}", DE[key]), key
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"password": "wrong password"}, "Address or password is wrong."),
+        ({"email": "nobody@example.com"}, "Address or password is wrong."),
+        ({"email": "no address"}, "Enter your email address"),
+        ({"email": "a\0@example.com"}, "Enter your email address"),
+        ({"password": ""}, "Enter your email address"),
+        ({"password": "x" * 5000}, "Enter your email address"),
+    ],
+)
+def test_a_refused_sign_in_says_why_and_keeps_the_address(api, browser, given, says):
+    person = api.person()
+    browser.get(Flow().path)
+    page = browser.send("/oauth/sign-in", {"email": person.email, "password": PASSWORD, **given})
+    assert page.status_code == 403
+    assert re.search(rf'role="alert"[^>]*>{re.escape(says)}', page.text)
+    assert "WWW-Authenticate" not in page.headers
+    if "email" not in given:
+        assert f'value="{person.email}"' in page.text
+    assert not is_signed_in(browser)
+
+
+def test_whoever_may_not_act_cannot_sign_in(api, browser):
+    person = api.person()
+    api.ban(person.id)
+    assert "disabled" in browser.sign_in(person).text
+
+
+def test_passwords_cannot_be_guessed_in_the_page(app, environ):
+    limited = create_app(environ, LIMIT_ACCOUNT_FAILURES=2)
+    try:
+        person = Api(limited).person()
+        browser = Browser(limited)
+        browser.get(Flow().path)
+        wrong = {"email": person.email, "password": "wrong password"}
+        assert [browser.send("/oauth/sign-in", wrong).status_code for _ in range(3)] == [403, 403, 429]
+        assert "Too many attempts" in browser.page.text
+    finally:
+        with limited.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
+def with_factor(app, api):
+    """Somebody whose sign-in asks for a code, and the authenticator."""
+    person = api.person()
+    secret = pyotp.random_base32()
+    with app.app_context(), unit_of_work():
+        db.session.add(TotpFactor(user_id=person.id, secret=encrypt(secret), confirmed_at=utc_now()))
+    return person, pyotp.TOTP(secret)
+
+
+def test_a_second_factor_is_asked_for_on_a_page_of_its_own(browser, with_factor):
+    person, totp = with_factor
+    flow = Flow()
+    asked = browser.sign_in(person, flow.path)
+    assert asked.status_code == 200
+    assert 'autocomplete="one-time-code"' in asked.text
+    anonymous = browser.cookie
+    assert not is_signed_in(Browser(browser.client.application))
+    wrong = browser.send("/oauth/second-factor", {"code": "000000" if totp.now() != "000000" else "111111"})
+    assert wrong.status_code == 403
+    assert "This code is wrong" in wrong.text
+    done = browser.send("/oauth/second-factor", {"code": totp.now()})
+    assert (done.status_code, done.headers["Location"]) == (303, flow.path)
+    assert browser.cookie != anonymous
+    assert person.email in browser.follow().text
+
+
+def test_a_challenge_that_is_over_leads_back_to_the_sign_in(browser, with_factor):
+    person, totp = with_factor
+    browser.sign_in(person, Flow().path)
+    again = browser.send("/oauth/second-factor", {"code": totp.now(), "challenge_token": "x" * 43})
+    assert "Sign in again" in again.text
+    assert 'name="password"' in again.text
+
+
+def test_a_code_that_is_used_by_many_at_once_is_exchanged_once_and_then_worthless(
+    api, browser, signed_in, client_app
+):
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(4):
+            flow = Flow()
+            code = browser.consent(flow)["code"]
+            sent = [pool.submit(client_app.exchange, flow, code) for _ in range(4)]
+            answers = [future.result() for future in sent]
+            assert sorted(answer.status_code for answer in answers) == [200, 400, 400, 400]
+            token = next(one.json["access_token"] for one in answers if one.status_code == 200)
+            me = api.get("/auth/me", headers={"Authorization": f"Bearer {token}"})
+            assert me.status_code == 401  # a code that came twice has been stolen
+
+
+def test_an_exchange_that_races_logout_all_leaves_no_session(api, browser, client_app):
+    person = api.person()
+    browser.sign_in(person)
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(6):
+            person_again = api.person(email=f"again-{utc_now().timestamp()}@example.com")
+            own = Browser(api.app)
+            own.sign_in(person_again)
+            flow = Flow()
+            code = own.consent(flow)["code"]
+            exchanged = pool.submit(client_app.exchange, flow, code)
+            ended = pool.submit(api.post, "/auth/logout-all", by=person_again)
+            assert ended.result().status_code == 204
+            answer = exchanged.result()
+            if answer.status_code == 200:
+                refused = client_app.refresh(answer.json["refresh_token"])
+                assert refused.status_code == 400
+
+
+def test_the_pages_and_the_calls_for_programs_answer_over_cors_as_they_should(app, environ):
+    other = create_app(environ, CORS_ORIGINS=("https://app.example.com",))
+    with other.app_context():
+        ensure_signing_keys()
+    http = other.test_client()
+    origin = {"Origin": "https://app.example.com"}
+    try:
+        for path in ("/.well-known/jwks.json", "/.well-known/oauth-authorization-server"):
+            answer = http.get(path, headers=origin)
+            assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+            assert "Access-Control-Allow-Credentials" not in answer.headers
+            assert "Origin" in answer.headers["Vary"]
+            assert (
+                "Access-Control-Allow-Origin"
+                not in http.get(path, headers={"Origin": "https://evil"}).headers
+            )
+        token = http.post("/oauth/token", headers=origin, data={"grant_type": "x", "client_id": DESKTOP})
+        assert token.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+        for path in (Flow().path, "/device", "/oauth/tokens", "/oauth/sign-in"):
+            assert "Access-Control-Allow-Origin" not in http.get(path, headers=origin).headers
+    finally:
+        with other.app_context():
+            db.engine.dispose()
+
+
+def test_no_secret_stands_in_an_address_of_ours(browser, signed_in):
+    flow = Flow()
+    browser.get(flow.path)
+    told = browser.consent(flow)
+    assert told["code"] not in urlencode(flow.parameters)
+    assert browser.cookie not in browser.page.text
