@@ -68,6 +68,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_code", name=op.f("uq_device_grants_user_code")),
     )
     op.create_index("ix_device_grants_expires_at", "device_grants", ["expires_at"], unique=False)
+    op.create_index("ix_device_grants_session_id", "device_grants", ["session_id"], unique=False)
+    op.create_index("ix_device_grants_user_id", "device_grants", ["user_id"], unique=False)
     op.create_table(
         "identities",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -245,6 +247,8 @@ def downgrade() -> None:
     op.drop_table("one_time_tokens")
     op.drop_index("ix_identities_user_id_created_at", table_name="identities")
     op.drop_table("identities")
+    op.drop_index("ix_device_grants_user_id", table_name="device_grants")
+    op.drop_index("ix_device_grants_session_id", table_name="device_grants")
     op.drop_index("ix_device_grants_expires_at", table_name="device_grants")
     op.drop_table("device_grants")
     op.drop_index("ix_mails_recipient_created_at", table_name="mails")

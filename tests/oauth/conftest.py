@@ -162,8 +162,7 @@ class Client:
     def begin(self, client_id: str = CLI) -> dict[str, Any]:
         begun = self.post("/oauth/device_authorization", client_id=client_id)
         assert begun.status_code == 200, begun.text
-        found: dict[str, Any] = begun.json
-        return found
+        return dict(begun.get_json())
 
 
 def error_of(answer: TestResponse) -> tuple[int, str]:

@@ -26,7 +26,11 @@ class DeviceGrant(Model):
     """A device that waits until its user has typed the code that it shows."""
 
     __tablename__ = "device_grants"
-    __table_args__ = (Index("ix_device_grants_expires_at", "expires_at"),)
+    __table_args__ = (
+        Index("ix_device_grants_expires_at", "expires_at"),
+        Index("ix_device_grants_user_id", "user_id"),
+        Index("ix_device_grants_session_id", "session_id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     client_id: Mapped[str]

@@ -27,7 +27,8 @@ from devforge_api.auth.routes.browser import (
     sign_in_page,
     signed_in,
 )
-from devforge_api.auth.routes.oauth import issuer, server, speakable
+from devforge_api.auth.routes.oauth import server, speakable
+from devforge_api.auth.routes.oauth_grants import issuer
 from devforge_api.auth.routes.passwords import sign_in_by_password
 from devforge_api.auth.routes.second_factor import answer_challenge
 from devforge_api.auth.schemas.signing_in import LoginSchema
