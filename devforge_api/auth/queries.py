@@ -34,6 +34,7 @@ SIGN_IN_ACTIONS = (
     "auth.reuse_detected", "auth.reauthenticated", "auth.mfa_enabled", "auth.mfa_disabled", "auth.mfa_failed",
     "auth.recovery_code_used", "auth.recovery_codes_renewed", "auth.token_created", "auth.token_revoked",
     "auth.password_reset", "auth.email_change_requested", "user.email_verified", "user.email_changed",
+    "auth.device_approved", "auth.device_denied", "auth.code_replayed",
     "user.created",
 )  # fmt: skip
 
