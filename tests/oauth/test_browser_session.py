@@ -310,6 +310,7 @@ def test_a_refused_sign_in_says_why_and_keeps_the_address(api, browser, given, s
     assert page.status_code == 403
     assert re.search(rf'role="alert"[^>]*>{re.escape(says)}', page.text)
     assert "WWW-Authenticate" not in page.headers
+    assert "continue to Dev Forge Desktop" in page.text
     if "email" not in given:
         assert f'value="{person.email}"' in page.text
     assert not is_signed_in(browser)

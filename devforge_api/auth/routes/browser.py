@@ -187,9 +187,7 @@ def second_factor_page(challenge_token: str, next_path: str, *, error: str | Non
     )
 
 
-def sign_in_page(
-    next_path: str, *, status: int = 200, email: str = "", client: str = "", error: str | None = None
-) -> Response:
+def sign_in_page(next_path: str, *, status: int = 200, email: str = "", error: str | None = None) -> Response:
     """The page that asks for address and password."""
     pages = current_app.config.get("ACCOUNT_PAGES_URL") or ""
     built_in = pages in {"", current_app.config["PUBLIC_URL"] + "/account"}
@@ -199,7 +197,7 @@ def sign_in_page(
         next_path=next_path,
         form_token=form_token("sign-in"),
         email=email[:254],
-        client=client,
+        client=_client_of(next_path),
         error=error,
         account_pages=None if built_in else pages.rstrip("/"),
         providers=providers(next_path),
@@ -219,10 +217,19 @@ def message_page(key: str, *, status: int = 200, text: str | None = None, **valu
     return show("oauth/message.html", status, heading=key, text=text or f"{key}_text", values=values)
 
 
+def _client_of(next_path: str) -> str | None:
+    """The name of the application that this sign-in is for, if it is for one."""
+    client_id = _parameter(next_path, "client_id")
+    client = current_app.extensions["devforge-oauth"].query_client(client_id) if client_id else None
+    return client.name if client else None
+
+
+def _parameter(path: str, name: str) -> str:
+    return (parse_qs(urlsplit(path).query).get(name) or [""])[0]
+
+
 def _language(next_path: str) -> str:
     """By ``ui_locales`` of the request that brought the reader here, else by the browser's own wish."""
-    asked = request.args.get("ui_locales") or ""
-    if not asked and next_path:
-        asked = (parse_qs(urlsplit(next_path).query).get("ui_locales") or [""])[0]
+    asked = request.args.get("ui_locales") or _parameter(next_path, "ui_locales")
     wished = ",".join([*asked.split()[:10], request.headers.get("Accept-Language", "")])
     return best_language(wished)

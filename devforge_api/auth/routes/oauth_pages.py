@@ -54,7 +54,7 @@ class _Unredirectable(Exception):
 def authorize() -> Response:
     """Ask whoever is signed in, or has to sign in, whether a client may go on."""
     try:
-        client = _client()
+        _client()
         grant = _grant()
         prompt = _prompt()
     except _Unredirectable:
@@ -67,7 +67,7 @@ def authorize() -> Response:
     here = _here(prompt)
     if user is None or prompt == "login":
         hint = request.args.get("login_hint", "")
-        return sign_in_page(here, email=hint if hint.isprintable() else "", client=client.name)
+        return sign_in_page(here, email=hint if hint.isprintable() else "")
     return show(
         "oauth/consent.html",
         next_path=here,

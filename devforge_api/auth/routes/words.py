@@ -7,7 +7,6 @@ EN = {
     "sign_in_to": "Sign in to continue to {client}",
     "email": "Email address",
     "password": "Password",
-    "or": "or",
     "forgot": "Forgot your password?",
     "create": "Create an account",
     "code": "Code",
@@ -47,10 +46,8 @@ EN = {
     "bad_client": "The application that sent you here is not known, or wants the answer at an address that "
     "is not "
     "its own. Nothing was signed in.",
-    "bad_request": "This address cannot be read. Begin again in the application that sent you here.",
     "stale": "This page was out of date. Please try again.",
-    "again": "Begin again",
-    "forbidden_origin": "This form was not sent from our own page.",
+    "FORM_REFUSED": "This page was out of date. Please try again.",
     "INVALID_CREDENTIALS": "Address or password is wrong.",
     "VALIDATION_ERROR": "Enter your email address and your password.",
     "ACCOUNT_DISABLED": "This account is disabled; ask support.",
@@ -67,7 +64,6 @@ DE = {
     "sign_in_to": "Melde dich an, um zu {client} zu gelangen",
     "email": "E-Mail-Adresse",
     "password": "Passwort",
-    "or": "oder",
     "forgot": "Passwort vergessen?",
     "create": "Konto anlegen",
     "code": "Code",
@@ -108,11 +104,8 @@ DE = {
     "bad_client": "Die Anwendung, die dich hierher geschickt hat, ist nicht bekannt oder will die Antwort "
     "an einer "
     "fremden Adresse. Es wurde nichts angemeldet.",
-    "bad_request": "Diese Adresse ist nicht lesbar. Beginne noch einmal in der Anwendung, die dich hierher "
-    "geschickt hat.",
     "stale": "Diese Seite war veraltet. Bitte versuche es noch einmal.",
-    "again": "Von vorn beginnen",
-    "forbidden_origin": "Dieses Formular kam nicht von unserer eigenen Seite.",
+    "FORM_REFUSED": "Diese Seite war veraltet. Bitte versuche es noch einmal.",
     "INVALID_CREDENTIALS": "Adresse oder Passwort ist falsch.",
     "VALIDATION_ERROR": "Gib deine E-Mail-Adresse und dein Passwort ein.",
     "ACCOUNT_DISABLED": "Dieses Konto ist gesperrt; frage den Support.",
