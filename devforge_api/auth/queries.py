@@ -109,6 +109,8 @@ def get_session(session_id: UUID, *, user_id: UUID) -> Session:
 def find_session(session_id: UUID) -> Session | None:
     """Any session, if it is still there."""
     return db.session.get(Session, session_id)
+
+
 def find_browser_session(cookie_hash: str) -> BrowserSession | None:
     """The session that a browser holds by its cookie, while session and user admit, by one query."""
     statement = (

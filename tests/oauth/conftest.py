@@ -102,6 +102,10 @@ class Browser:
         return answer_in(left.text)
 
 
+def is_signed_in(browser) -> bool:
+    return "You are signed in as" in browser.get(Flow().path).text
+
+
 def flow_action(page: str) -> str:
     found = re.search(r'action="(/oauth/authorize\?[^"]+)"', page)
     assert found, page
