@@ -4,8 +4,11 @@ What an operator may change is named in `config/settings.py`; its default stands
 environment's own module, under the setting's key.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
+
+from config.providers import ProviderSettings
 
 API_TITLE = "Dev Forge API"
 API_VERSION = "v1"
@@ -37,6 +40,8 @@ MAIL_URL: str | None = None  # None: .eml files in the data folder
 MAIL_FROM = "Dev Forge <no-reply@localhost>"
 ACCOUNT_PAGES_URL: str | None = None  # None: the built-in pages below PUBLIC_URL
 OAUTH_CLIENTS: tuple[dict[str, Any], ...] = ()
+IDENTITY_PROVIDERS: Mapping[str, ProviderSettings] = {}
+SIGN_IN_REDIRECTS: tuple[str, ...] = ()
 COMMON_PASSWORDS_FILE: str | None = None
 METRICS_TOKEN: str | None = None
 LOG_LEVEL = "INFO"

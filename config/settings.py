@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.clients import read_clients
+from config.providers import read_providers, read_redirects
 
 PREFIX = "DEVFORGE_"
 ENVIRONMENTS = ("development", "testing", "staging", "production")
@@ -253,6 +254,19 @@ SETTINGS: tuple[Setting, ...] = (
         "More applications that people may sign in to, as JSON, also by `…_FILE`: "
         "[native-sign-in.md](native-sign-in.md).",
         long=True,
+    ),
+    Setting(
+        "IDENTITY_PROVIDERS",
+        "IDENTITY_PROVIDERS",
+        read_providers,
+        "JSON: who else may vouch for users. See [social-sign-in.md](social-sign-in.md).",
+        secret=True,
+    ),
+    Setting(
+        "SIGN_IN_REDIRECTS",
+        "SIGN_IN_REDIRECTS",
+        read_redirects,
+        "Exact addresses, comma-separated, to which sign-in by a provider may return.",
     ),
     Setting(
         "COMMON_PASSWORDS_FILE",

@@ -16,7 +16,7 @@ import devforge_api.core.mail.delivery
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
-from devforge_api.auth import tokens
+from devforge_api.auth import providers, tokens
 from devforge_api.auth.cli import auth_cli, tokens_cli
 from devforge_api.auth.models import OneTimeToken, TotpFactor
 from devforge_api.auth.routes import blp as auth_blueprint
@@ -65,6 +65,7 @@ ENCRYPTED = (
 def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
     tokens.init_app(app)
+    providers.init_app(app)
     security.install_authority(app, verification)
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)

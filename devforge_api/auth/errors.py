@@ -1,6 +1,6 @@
 """Refusals about signing in."""
 
-from devforge_api.core.errors import Conflict, DomainError, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound, RetryLater
 
 
 class ProofRefused(DomainError):
@@ -101,3 +101,63 @@ class DeviceCodeInvalid(NotFound):
     """No device waits for this code; look at its screen again."""
 
     code = "DEVICE_CODE_INVALID"
+
+
+class ProviderNotFound(NotFound):
+    """There is no such identity provider here."""
+
+    code = "PROVIDER_NOT_FOUND"
+
+
+class ProviderUnavailable(RetryLater):
+    """The identity provider does not answer at the moment; try again shortly."""
+
+    status, code = 503, "PROVIDER_UNAVAILABLE"
+
+
+class ProviderDenied(DomainError):
+    """The identity provider did not confirm who you are; sign in again, and agree there."""
+
+    status, code = 403, "PROVIDER_DENIED"
+
+
+class ProviderAnswerInvalid(DomainError):
+    """What the identity provider answered cannot be trusted; nobody was signed in."""
+
+    status, code = 403, "PROVIDER_ANSWER_INVALID"
+
+
+class ProviderStateInvalid(DomainError):
+    """This sign-in began in another browser, is over, or took too long; begin again."""
+
+    status, code = 403, "PROVIDER_STATE_INVALID"
+
+
+class ProviderEmailMissing(DomainError):
+    """The identity provider tells no address of yours, and an account needs one."""
+
+    status, code = 422, "PROVIDER_EMAIL_MISSING"
+
+
+class LinkRequired(Conflict):
+    """This address has an account; sign in to it in another way, and link the provider there."""
+
+    code = "LINK_REQUIRED"
+
+
+class IdentityTaken(Conflict):
+    """This identity belongs to another account."""
+
+    code = "IDENTITY_TAKEN"
+
+
+class LastSignInMethod(Conflict):
+    """This is the only way into the account; set a password or link another provider first."""
+
+    code = "LAST_SIGN_IN_METHOD"
+
+
+class IdentityNotFound(NotFound):
+    """There is no such identity."""
+
+    code = "IDENTITY_NOT_FOUND"

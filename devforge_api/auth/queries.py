@@ -10,10 +10,16 @@ from uuid import UUID
 from sqlalchemy import Select, bindparam, case, func, select
 
 from devforge_api.audit.models import AuditEvent
-from devforge_api.auth.errors import AccessTokenNotFound, ServiceAccountNotFound, SessionNotFound
+from devforge_api.auth.errors import (
+    AccessTokenNotFound,
+    IdentityNotFound,
+    ServiceAccountNotFound,
+    SessionNotFound,
+)
 from devforge_api.auth.models import (
     DeviceGrant,
     GrantStatus,
+    Identity,
     OneTimeToken,
     PersonalAccessToken,
     Purpose,
@@ -35,11 +41,14 @@ SIGN_IN_ACTIONS = (
     "auth.recovery_code_used", "auth.recovery_codes_renewed", "auth.token_created", "auth.token_revoked",
     "auth.password_reset", "auth.email_change_requested", "user.email_verified", "user.email_changed",
     "auth.device_approved", "auth.device_denied", "auth.code_replayed",
+    "auth.identity_linked", "auth.identity_unlinked", "auth.account_claimed",
     "user.created",
 )  # fmt: skip
 
 # After these, codes that were guessed before are of no use to anybody.
-NEW_SECRETS = ("auth.mfa_enabled", "auth.password_changed", "auth.password_reset")
+NEW_SECRETS = (
+    "auth.account_claimed", "auth.mfa_enabled", "auth.password_changed", "auth.password_reset",
+)  # fmt: skip
 
 SESSIONS = Listing(
     "SessionQuery",
@@ -62,6 +71,12 @@ SERVICE_ACCOUNTS = Listing(
     key=ServiceAccount.id,
     filters={"created_at": ServiceAccount.created_at},
     sorts={"created_at": ServiceAccount.created_at},
+)
+IDENTITIES = Listing(
+    "IdentityQuery",
+    key=Identity.id,
+    filters={"created_at": Identity.created_at},
+    sorts={"created_at": Identity.created_at},
 )
 ACTIVITY = Listing(
     "ActivityQuery",
@@ -308,3 +323,28 @@ def get_service_account(account_id: UUID, *, owner_id: UUID, for_update: bool = 
     if found is None:
         raise ServiceAccountNotFound
     return found
+
+
+def identities(user_id: UUID) -> Select[Identity]:
+    """The accounts elsewhere by which the user signs in."""
+    return select(Identity).where(Identity.user_id == user_id)
+
+
+def get_identity(identity_id: UUID, *, user_id: UUID) -> Identity:
+    """One of the user's identities.
+
+    :raises IdentityNotFound: unknown, or another's.
+    """
+    found = db.session.scalar(identities(user_id).where(Identity.id == identity_id))
+    if found is None:
+        raise IdentityNotFound
+    return found
+
+
+def find_identity(provider: str, subject: str) -> Identity | None:
+    """A provider's user, if that one signs in here."""
+    return db.session.scalar(
+        select(Identity)
+        .where(Identity.provider == provider, Identity.subject == subject)
+        .execution_options(populate_existing=True)  # another transaction may have been faster
+    )

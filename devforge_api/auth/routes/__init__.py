@@ -7,8 +7,10 @@ blp = Blueprint("auth", __name__, url_prefix="/api/v1/auth", description="Signin
 from devforge_api.auth.routes import (  # noqa: E402 - they register on blp
     account_pages,  # noqa: F401
     email,  # noqa: F401
+    identities,  # noqa: F401
     mfa,  # noqa: F401
     passwords,  # noqa: F401
+    providers,  # noqa: F401
     sessions,  # noqa: F401
     tokens,  # noqa: F401
 )

@@ -99,6 +99,9 @@ def secrets_in(settings: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     for setting in SETTINGS:
         value = settings.get(setting.key) if setting.secret else None
+        if isinstance(value, Mapping):  # of identity providers
+            found |= {secret for one in value.values() for secret in one.secrets()}
+            continue
         for text in value if isinstance(value, tuple) else (value or "",):
             found |= _passwords(text) if "://" in text else {text}
     return found - {""}
