@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
+AUTH_METHODS = ("client_secret_basic", "client_secret_post")
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _TENANT = re.compile(r"[A-Za-z0-9.-]{1,253}")
 
@@ -26,6 +27,7 @@ class ProviderSettings:
     :param name: stands in addresses and beside every identity; it must never change its meaning.
     :param issuer: where discovery begins; of GitHub, which has none, the website.
     :param api: GitHub's API.
+    :param auth_method: how the client tells who it is, where the provider insists on one way.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ProviderSettings:
     issuer: str
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
+    auth_method: str | None = None
     api: str | None = None
     team_id: str | None = None
     key_id: str | None = None
@@ -55,7 +58,7 @@ class _Kind:
 
 
 _KINDS = {
-    "oidc": _Kind(None, None, ("issuer", "client_id"), ("client_secret",)),
+    "oidc": _Kind(None, None, ("issuer", "client_id"), ("client_secret", "auth_method")),
     "google": _Kind("Google", "https://accounts.google.com", ("client_id", "client_secret"), ("issuer",)),
     "github": _Kind("GitHub", "https://github.com", ("client_id", "client_secret"), ("issuer", "api")),
     "microsoft": _Kind("Microsoft", None, ("client_id", "client_secret"), ("issuer", "tenant")),
@@ -114,6 +117,8 @@ def _provider(name: str, fields: dict[str, Any]) -> ProviderSettings:
     for key, address in (("issuer", issuer), ("api", fields.get("api"))):
         if address is not None and not is_trustworthy(address):
             raise ValueError(f"must give {name!r} an https address as {key!r}; http only on loopback")
+    if fields.get("auth_method", AUTH_METHODS[0]) not in AUTH_METHODS:
+        raise ValueError(f"must give {name!r} an 'auth_method' of {', '.join(AUTH_METHODS)}")
     if "private_key" in fields:
         _check_private_key(name, fields["private_key"])
     label = fields.pop("label", kind.label or name.replace("-", " ").title())

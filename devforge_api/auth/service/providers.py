@@ -173,12 +173,12 @@ class OpenIdProvider(Provider):
         return self._endpoint("authorization_endpoint")
 
     def _method(self) -> str:
-        """How we tell who we are: in the body where both ways are possible, as Basic is read in two ways."""
+        """How we tell who we are; Basic is what every provider knows, unless it says otherwise."""
         if self._client_secret() is None:
             return "none"
         supported = self._metadata.get().get("token_endpoint_auth_methods_supported")
-        in_body = isinstance(supported, list) and "client_secret_post" in supported
-        return "client_secret_post" if in_body else "client_secret_basic"
+        basic = not isinstance(supported, list) or "client_secret_basic" in supported
+        return self.settings.auth_method or ("client_secret_basic" if basic else "client_secret_post")
 
     def _redeem(self, came_back: Return, attempt: Attempt) -> VouchedIdentity:
         told = self._metadata.get().get("authorization_response_iss_parameter_supported") is True

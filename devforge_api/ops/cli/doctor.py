@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from config import SettingsError
 from devforge_api.core.cli import command_line, json_option, show_rows
-from devforge_api.ops.doctor import clocks, database, encrypted, mail, parts
+from devforge_api.ops.doctor import clocks, database, encrypted, mail, parts, providers
 from devforge_api.ops.doctor.report import Examination, Finding, Health, examine
 
 
@@ -62,6 +62,10 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "mail": mail.mail,
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
+        **{
+            f"sign-in by {name}": partial(providers.provider, one)
+            for name, one in app.extensions["devforge-providers"].items()
+        },
     }
     return {part: examination for part, examination in found.items() if examination}
 

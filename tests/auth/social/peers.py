@@ -61,7 +61,7 @@ class Peer:
     address: str = ""
     grants: dict[str, Grant] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
-    basic: bool = False
+    methods: tuple[str, ...] = ("client_secret_post", "client_secret_basic")
     metadata: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, Callable[[Request], Response]] = field(default_factory=dict)
     sign: Callable[[dict[str, Any]], str] | None = None
@@ -76,7 +76,7 @@ class Peer:
         self.metadata = {}  # a new one: the old one is a test's own
         self.userinfo = {}
         self.sign = None
-        self.basic = False
+        self.methods = Peer.methods
 
     @property
     def issuer(self) -> str:
@@ -124,8 +124,7 @@ class Peer:
             "token_endpoint": self.issuer + "/token",
             "userinfo_endpoint": self.issuer + "/userinfo",
             "jwks_uri": self.issuer + "/jwks",
-            "token_endpoint_auth_methods_supported": ["client_secret_basic"]
-            + ([] if self.basic else ["client_secret_post"]),
+            "token_endpoint_auth_methods_supported": list(self.methods),
             **self.metadata,
         }
 
@@ -156,11 +155,12 @@ class Peer:
 
     def _is_client(self, request: Request) -> bool:
         form = request.form
-        if self.basic:
-            given = request.authorization
-            assert given is not None
+        given = request.authorization
+        if given is not None:
+            assert "client_secret_basic" in self.methods
             pair = (unquote_plus(given.username or ""), unquote_plus(given.password or ""))
             return pair == (CLIENT_ID, CLIENT_SECRET)
+        assert "client_secret_post" in self.methods
         return (form.get("client_id"), form.get("client_secret")) == (CLIENT_ID, CLIENT_SECRET)
 
     def signed(self, claims: dict[str, Any], *, key: Any = None, **header: Any) -> str:

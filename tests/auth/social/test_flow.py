@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from sqlalchemy import func, select, update
 
+from config.providers import ProviderSettings
 from devforge_api.auth.models import Identity, OneTimeToken, Purpose, Session
 from devforge_api.auth.routes.providers import COOKIE
 from devforge_api.core.clock import utc_now
@@ -189,10 +190,22 @@ def test_several_browsers_at_once_make_one_account_of_one_new_identity(social, a
     assert (count(social, User), count(social, Identity), count(social, Session)) == (1, 1, 8)
 
 
-def test_a_provider_that_takes_basic_gets_both_parts_encoded(social_with, peers):
-    peers.acme.basic = True
-    browser = Browser(social_with())
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post"])
+def test_the_client_secret_is_told_in_a_way_that_the_provider_takes(social_with, acme, method):
+    acme.methods = (method,)
+    assert Browser(social_with()).sign_in(acme, **ADA).status_code == 200
+
+
+def test_a_public_client_has_no_secret_to_tell(social_with, peers, monkeypatch):
+    settings = ProviderSettings("acme", "oidc", "Acme", peers.acme.issuer, CLIENT_ID)
+    seen = []
+    monkeypatch.setattr(
+        peers.acme, "_is_client", lambda request: seen.append((request.authorization, request.form)) or True
+    )
+    browser = Browser(social_with(IDENTITY_PROVIDERS={"acme": settings}))
     assert browser.sign_in(peers.acme, **ADA).status_code == 200
+    ((authorization, form),) = seen
+    assert (authorization, form["client_id"], "client_secret" in form) == (None, CLIENT_ID, False)
 
 
 def test_where_the_id_token_tells_no_address_userinfo_is_asked(browser, acme):
