@@ -327,3 +327,12 @@ def test_a_secret_that_a_part_lets_slip_is_covered(app):
 def test_of_a_drivers_words_the_first_line_is_told():
     assert first_line(OSError("first\nsecond")) == "first"
     assert first_line(OSError()) == "OSError"
+
+
+def test_a_provider_that_is_away_is_a_warning_and_its_secret_is_known_as_one(another_app):
+    acme = {"kind": "oidc", "issuer": "http://127.0.0.1:1", "client_id": "x", "client_secret": "gehe@im"}
+    app = another_app(IDENTITY_PROVIDERS=json.dumps({"acme": acme}))
+    state, seen, advice = not_well(ask(app, code=0))["sign-in by acme"]
+    assert (state, seen) == ("warning", "http://127.0.0.1:1: ConnectionError")
+    assert "DEVFORGE_IDENTITY_PROVIDERS" in advice
+    assert "gehe@im" in secrets_in(app.config)
