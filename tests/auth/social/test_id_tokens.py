@@ -60,6 +60,10 @@ TOKENS = {
 }
 
 
+def test_only_signatures_by_a_key_that_nobody_else_has_are_known(app):
+    assert not [one for one in id_tokens.ALGORITHMS if one == "none" or one.startswith("HS")]
+
+
 @pytest.mark.parametrize("forge", TOKENS.values(), ids=TOKENS.keys())
 def test_an_id_token_that_the_provider_did_not_sign_is_refused(browser, acme, forge):
     acme.sign = lambda claims: forge(acme, claims)
