@@ -10,12 +10,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import flask
 from flask import Response, current_app, g, make_response, render_template, request
 from itsdangerous import BadData, URLSafeTimedSerializer
 
+from devforge_api.auth.providers import configured
 from devforge_api.auth.queries import BrowserSession
 from devforge_api.auth.routes.pages import AUTH
 from devforge_api.auth.routes.words import Words
@@ -59,6 +60,11 @@ class Provider:
 def safe_next(given: str | None) -> str:
     """Where to go after signing in; anything that is not one of our own pages becomes /device."""
     return given if given and _NEXT.fullmatch(given) else "/device"
+
+
+def is_own_page(given: str) -> bool:
+    """Whether this is one of our own pages that ask for a sign-in."""
+    return _NEXT.fullmatch(given) is not None
 
 
 def cookie() -> str:
@@ -204,9 +210,13 @@ def sign_in_page(next_path: str, *, status: int = 200, email: str = "", error: s
     )
 
 
-def providers(_next_path: str) -> list[Provider]:
-    """The identity providers to offer: none are configured."""
-    return []
+def providers(next_path: str) -> list[Provider]:
+    """The identity providers to offer: each comes back to the page that asked for a sign-in."""
+    query = urlencode({"next": safe_next(next_path)})
+    return [
+        Provider(one.settings.label, f"/api/v1/auth/oauth/{name}/start?{query}")
+        for name, one in configured().items()
+    ]
 
 
 def message_page(key: str, *, status: int = 200, text: str | None = None, **values: Any) -> Response:

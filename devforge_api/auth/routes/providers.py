@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, current_app, request
+from flask import Response, current_app, make_response, request
 from flask.views import MethodView
 
 from devforge_api.auth.errors import (
@@ -27,6 +27,7 @@ from devforge_api.auth.errors import (
 )
 from devforge_api.auth.providers import configured, find_provider
 from devforge_api.auth.routes import blp
+from devforge_api.auth.routes.browser import finish_sign_in, is_own_page, sign_in_page
 from devforge_api.auth.schemas.identities import (
     ProviderExchangeSchema,
     ProviderSchema,
@@ -48,6 +49,7 @@ from devforge_api.core.security import public
 
 # `__Host-`: no other site and no subdomain can plant it.
 COOKIE = "__Host-devforge-provider"
+DEVICE_NAME = "Web browser"
 MAXIMUM_LENGTH = 4096  # of what comes back
 EXAMPLE = {
     "data": [example_of(ProviderSchema())],
@@ -92,8 +94,9 @@ class ProviderStart(MethodView):
         """Send the browser to an identity provider"""
         found = find_provider(provider)
         next_, challenge = query.get("next"), query.get("code_challenge")
-        allowed = current_app.config["SIGN_IN_REDIRECTS"]
-        provider_sign_in.check_destination(next_, challenge, allowed=allowed)
+        if next_ is None or not is_own_page(next_):
+            allowed = current_app.config["SIGN_IN_REDIRECTS"]
+            provider_sign_in.check_destination(next_, challenge, allowed=allowed)
         browser = _browser() or secrets.token_urlsafe(32)
         carries_secret()
         with unit_of_work():
@@ -185,13 +188,30 @@ def _back(provider: Provider, given: _Given) -> Tokens | Challenge | Response:
     except (ProviderDenied, ProviderAnswerInvalid, ProviderUnavailable, Unavailable) as error:
         if journey.next is None:
             raise
+        if is_own_page(journey.next):
+            return _refused(error, journey.next)
         return _onward(journey.next, error=_word(error))
     if journey.next is None:
         return _admitted(lambda: vouched, device_name=None)
+    if is_own_page(journey.next):
+        return _to_own_page(vouched, journey.next)
     assert journey.code_challenge is not None  # checked at the start
     with unit_of_work():
         code = provider_sign_in.hand_over(vouched, journey.code_challenge)
     return _onward(journey.next, code=code)
+
+
+def _to_own_page(vouched: VouchedIdentity, next_path: str) -> Response:
+    """Sign the browser in: our own pages work without scripts, and cannot take a code over."""
+    try:
+        admitted = _admitted(lambda: vouched, device_name=DEVICE_NAME)
+    except DomainError as error:
+        return _refused(error, next_path)
+    return finish_sign_in(make_response(), admitted, next_path)
+
+
+def _refused(error: DomainError, next_path: str) -> Response:
+    return sign_in_page(next_path, status=error.status, error=error.code)
 
 
 def _vouched(provider: Provider, given: _Given, journey: Journey) -> VouchedIdentity:

@@ -57,6 +57,11 @@ EN = {
     "MFA_CODE_INVALID": "This code is wrong, or was used before.",
     "MFA_CHALLENGE_INVALID": "This took too long, or failed too often. Sign in again.",
     "DEVICE_CODE_INVALID": "No device waits for this code. Look at its screen again.",
+    "PROVIDER_DENIED": "You were not signed in there. Try again, or sign in in another way.",
+    "PROVIDER_UNAVAILABLE": "The provider does not answer. Try again shortly, or sign in in another way.",
+    "PROVIDER_ANSWER_INVALID": "The provider's answer cannot be trusted; nobody was signed in.",
+    "PROVIDER_EMAIL_MISSING": "The provider tells no address of yours, and an account needs one.",
+    "LINK_REQUIRED": "Your address has an account already. Sign in to it, then link the provider there.",
     "unknown": "Something went wrong. Please try again.",
 }
 DE = {
@@ -117,6 +122,11 @@ DE = {
     "MFA_CHALLENGE_INVALID": "Das hat zu lange gedauert oder ist zu oft misslungen. Melde dich noch einmal "
     "an.",
     "DEVICE_CODE_INVALID": "Auf diesen Code wartet kein Gerät. Sieh noch einmal auf seinen Bildschirm.",
+    "PROVIDER_DENIED": "Du wurdest dort nicht angemeldet. Versuche es noch einmal oder auf anderem Weg.",
+    "PROVIDER_UNAVAILABLE": "Der Anbieter antwortet nicht. Versuche es gleich wieder oder auf anderem Weg.",
+    "PROVIDER_ANSWER_INVALID": "Der Antwort des Anbieters ist nicht zu trauen; niemand wurde angemeldet.",
+    "PROVIDER_EMAIL_MISSING": "Der Anbieter nennt keine Adresse von dir, und ein Konto braucht eine.",
+    "LINK_REQUIRED": "Deine Adresse hat schon ein Konto. Melde dich dort an und verknüpfe den Anbieter dann.",
     "unknown": "Etwas ist schiefgegangen. Bitte versuche es noch einmal.",
 }
 WORDS = {"en": EN, "de": DE}

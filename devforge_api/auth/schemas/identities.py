@@ -32,7 +32,7 @@ class ProviderSchema(BaseSchema):
 class ProviderStartSchema(BaseSchema):
     """Where the result shall be sent, and the challenge that binds it to whoever has the verifier."""
 
-    next = fields.Text(max=2000, metadata={"example": "https://example.com/signed-in"})
+    next = fields.Text(max=8192, metadata={"example": "https://example.com/signed-in"})
     code_challenge = fields.Text(max=128, validate=[_check_challenge], **CHALLENGE)
 
 
