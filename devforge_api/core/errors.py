@@ -142,7 +142,7 @@ class TokenRevoked(TokenRefused):
 
 
 class Forbidden(DomainError):
-    """Your role does not allow this."""
+    """Your role, or the token that you use, does not allow this."""
 
     status, code = 403, "FORBIDDEN"
 
