@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, case, func, select
+from sqlalchemy import Select, and_, bindparam, case, func, or_, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.errors import (
@@ -34,20 +34,15 @@ from devforge_api.core.listing import Listing
 from devforge_api.core.statements import Prepared
 from devforge_api.users.models import Role, User, UserStatus
 
-SIGN_IN_ACTIONS = (
-    "auth.signed_in", "auth.sign_in_failed", "auth.signed_out", "auth.session_revoked",
-    "auth.all_sessions_revoked", "auth.password_changed", "auth.password_change_failed",
-    "auth.reuse_detected", "auth.reauthenticated", "auth.mfa_enabled", "auth.mfa_disabled", "auth.mfa_failed",
-    "auth.recovery_code_used", "auth.recovery_codes_renewed", "auth.token_created", "auth.token_revoked",
-    "auth.password_reset", "auth.email_change_requested", "user.email_verified", "user.email_changed",
-    "auth.device_approved", "auth.device_denied", "auth.code_replayed",
-    "auth.identity_linked", "auth.identity_unlinked", "auth.account_claimed",
-    "user.created",
+# Beside everything that auth does to an account: what its owner should recognise, or not.
+ACCOUNT_ACTIONS = (
+    "user.created", "user.email_verified", "user.email_changed", "user.exported", "user.terms_accepted",
+    "user.unlocked",
 )  # fmt: skip
 
-# After these, codes that were guessed before are of no use to anybody.
+# After these, codes that were guessed before are of no use to anybody, or an operator forgives them.
 NEW_SECRETS = (
-    "auth.account_claimed", "auth.mfa_enabled", "auth.password_changed", "auth.password_reset",
+    "auth.account_claimed", "auth.mfa_enabled", "auth.password_changed", "auth.password_reset", "user.unlocked",
 )  # fmt: skip
 
 SESSIONS = Listing(
@@ -104,8 +99,12 @@ def live_sessions(user_id: UUID) -> Select[Session]:
 
 
 def activity(user_id: UUID) -> Select[AuditEvent]:
-    """The user's own sign-ins, sign-outs and password changes."""
-    return select(AuditEvent).where(AuditEvent.target_id == user_id, AuditEvent.action.in_(SIGN_IN_ACTIONS))
+    """The user's sign-ins, failed ones too, and every change of the ways into the account."""
+    by_auth = AuditEvent.action.startswith("auth.", autoescape=True)
+    about = and_(AuditEvent.target_id == user_id, or_(by_auth, AuditEvent.action.in_(ACCOUNT_ACTIONS)))
+    # Some concern a part of it, such as a token, and are found by who did them.
+    of_a_part = and_(AuditEvent.actor_id == user_id, AuditEvent.target_type != "user", by_auth)
+    return select(AuditEvent).where(or_(about, of_a_part))
 
 
 def get_session(session_id: UUID, *, user_id: UUID) -> Session:
@@ -220,7 +219,8 @@ def second_factor(user_id: UUID) -> tuple[datetime | None, int]:
 def failed_codes(user_id: UUID, *, since: datetime, limit: int) -> list[datetime]:
     """When the user's second factor was failed last, newest first.
 
-    Up to the moment at which whoever failed had to begin anew: another factor, or another password.
+    Up to the moment at which whoever failed had to begin anew: another factor, another password, or an
+    account that was unlocked.
     """
     statement = (
         select(AuditEvent.action, AuditEvent.created_at)

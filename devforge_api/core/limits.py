@@ -36,9 +36,11 @@ class Limit(StrEnum):
     CREDENTIALS = "LIMIT_CREDENTIALS"
     ACCOUNT_FAILURES = "LIMIT_ACCOUNT_FAILURES"
     SESSION_REFRESH = "LIMIT_SESSION_REFRESH"
+    EXPORTS = "LIMIT_EXPORTS"
     DEVICE_CODES = "LIMIT_DEVICE_CODES"
 
 
+UNKNOWN_ADDRESS = "unknown"
 MINUTE = 60  # the window's length, in seconds
 # A guess at a secret must be counted even while Redis is away.
 FAIL_CLOSED = {Limit.CREDENTIALS, Limit.ACCOUNT_FAILURES, Limit.DEVICE_CODES}
@@ -89,17 +91,21 @@ def init_app(app: Flask) -> None:
     )
 
 
-def charge(limit: Limit, key: str) -> None:
+def charge(limit: Limit, key: str) -> Budget:
     """Count one request against a budget, and remember the tightest one that headers may tell.
+
+    :returns: what is left of it.
 
     :raises RateLimited: the budget is used up; nothing was counted.
     :raises Unavailable: a credential limit cannot be counted now.
     """
     state = _state()
-    if not _charge_in_redis(state, limit, key, None):
+    budget = _charge_in_redis(state, limit, key, None)
+    if budget is None:
         if limit in FAIL_CLOSED and state.link:
             raise Unavailable(1)
-        _charge_here(state.local if state.link else state.shared, state.items[limit], limit, key)
+        budget = _charge_here(state.local if state.link else state.shared, state.items[limit], limit, key)
+    return budget
 
 
 def charge_unless_denied(limit: Limit, key: str, denials: Denials) -> bool:
@@ -107,22 +113,27 @@ def charge_unless_denied(limit: Limit, key: str, denials: Denials) -> bool:
 
     Either Redis did not answer, or it does not vouch for the token: the database has to.
     """
-    return _charge_in_redis(_state(), limit, key, denials)
+    return _charge_in_redis(_state(), limit, key, denials) is not None
 
 
 def forgive(limit: Limit, key: str) -> None:
-    """Forget what was counted: the account's owner has signed in."""
+    """Forget what was counted, by one call: the account's owner has signed in."""
     state = _state()
+    item = state.items[limit]
+    if state.link is None:
+        state.shared.clear(item, limit.name, key)
+        return
+    storage: Any = state.shared.storage
     try:
-        state.shared.clear(state.items[limit], limit.name, key)
+        storage.forget(item.key_for(limit.name, key))
     except RedisError:
         pass  # the count runs out by itself within a minute
 
 
-def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | None) -> bool:
-    """Whether Redis has counted or refused the request."""
+def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | None) -> Budget | None:
+    """What is left after Redis has counted the request; None: it has not."""
     if state.link is None or state.link.breaker.is_open():
-        return False
+        return None
     storage: Any = state.shared.storage
     item = state.items[limit]
     epoch = state.link.epoch
@@ -130,28 +141,28 @@ def _charge_in_redis(state: _State, limit: Limit, key: str, denials: Denials | N
         window = storage.count(item.key_for(limit.name, key), item.amount, MINUTE, denials)
     except MemoryLost:
         revocation.distrust()
-        return False
+        return None
     except (Denied, RedisError):
-        return False
+        return None
     if denials and state.link.epoch != epoch:
-        return False  # answered by a new connection: perhaps by a Redis that came back with gaps
-    _settle(limit, Budget(item.amount, window.remaining, window.reset), admitted=window.admitted)
-    return True
+        return None  # answered by a new connection: perhaps by a Redis that came back with gaps
+    return _settle(limit, Budget(item.amount, window.remaining, window.reset), admitted=window.admitted)
 
 
-def _charge_here(strategy: RateLimiter, item: RateLimitItem, limit: Limit, key: str) -> None:
+def _charge_here(strategy: RateLimiter, item: RateLimitItem, limit: Limit, key: str) -> Budget:
     admitted = strategy.hit(item, limit.name, key)
     stats = strategy.get_window_stats(item, limit.name, key)
     reset = max(1, math.ceil(stats.reset_time - time.time()))
-    _settle(limit, Budget(item.amount, max(0, stats.remaining), reset), admitted=admitted)
+    return _settle(limit, Budget(item.amount, max(0, stats.remaining), reset), admitted=admitted)
 
 
-def _settle(limit: Limit, budget: Budget, *, admitted: bool) -> None:
+def _settle(limit: Limit, budget: Budget, *, admitted: bool) -> Budget:
     known: Budget | None = g.get("rate_budget")
     if limit not in UNTOLD and (known is None or budget.remaining <= known.remaining):
         g.rate_budget = budget
     if not admitted:
         raise RateLimited(budget.reset)
+    return budget
 
 
 def _state() -> _State:
@@ -165,7 +176,7 @@ def address_key(address: str | None) -> str:
     try:
         ip = ipaddress.ip_address(address or "")
     except ValueError:
-        return "unknown"
+        return UNKNOWN_ADDRESS
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped:
             return str(ip.ipv4_mapped)

@@ -50,6 +50,8 @@ end
 return verdict .. ' ' .. previous .. ' ' .. previous_ms .. ' ' .. current .. ' ' .. current_ms
 """)
 
+FORGET = Script("return redis.call('DEL', KEYS[1], KEYS[2])")
+
 
 class Denied(Exception):
     """Nothing was counted: a denial of the token stands in Redis."""
@@ -86,10 +88,7 @@ class RedisWindows(RedisStorage):
         :raises Denied: the token is refused. :raises MemoryLost: Redis cannot tell.
         :raises RedisError: see `Link.run`.
         """
-        keys = [
-            self.prefixed_key(self._previous_window_key(key)),
-            self.prefixed_key(self._current_window_key(key)),
-        ]
+        keys = self._windows(key)
         arguments = [limit, expiry]
         if denials:
             keys += denials.keys
@@ -101,6 +100,16 @@ class RedisWindows(RedisStorage):
             raise Denied if verdict == -1 else MemoryLost
         used = math.floor(previous * previous_ms / 1000 / expiry) + current
         return Window(verdict == 1, max(0, limit - used), _reset(previous, previous_ms, current_ms, expiry))
+
+    def forget(self, key: str) -> None:
+        """Count from nothing again. :raises RedisError: see `Link.run`."""
+        self.link.run(FORGET, self._windows(key), [])
+
+    def _windows(self, key: str) -> list[str]:
+        return [
+            self.prefixed_key(self._previous_window_key(key)),
+            self.prefixed_key(self._current_window_key(key)),
+        ]
 
 
 def _reset(previous: int, previous_ms: int, current_ms: int, expiry: int) -> int:

@@ -41,6 +41,7 @@ class EmailKey(TypeDecorator[str]):
 
     impl = String(800)  # folding may lengthen
     cache_ok = True
+    is_folded = True  # and so is what it is compared with: searching need not fold again
 
     @property
     def python_type(self) -> type[str]:
@@ -62,6 +63,7 @@ class User(Timestamps, Model):
         Index("ix_users_status_created_at", "status", "created_at", "id"),
         Index("ix_users_last_login_id", "last_login", "id"),
         Index("ix_users_email_id", "email", "id"),
+        Index("ix_users_name_id", "name", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -79,6 +81,7 @@ class User(Timestamps, Model):
     terms_accepted_at: Mapped[datetime | None]
     token_version: Mapped[int] = mapped_column(default=1)
     last_login: Mapped[datetime | None]
+    unlocked_at: Mapped[datetime | None]  # by an operator; failed sign-ins before it do not count
     version: Mapped[int] = mapped_column(default=1)
 
     __mapper_args__ = {"version_id_col": version}

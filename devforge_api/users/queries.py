@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, or_, select
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
@@ -19,18 +19,28 @@ USERS = Listing(
     key=User.id,
     filters={
         "email": User.email_key,
+        "name": User.name,
         "role": User.role,
         "status": User.status,
         "created_at": User.created_at,
         "last_login": User.last_login,
     },
     sorts={"created_at": User.created_at, "email": User.email, "last_login": User.last_login},
+    # Staff search by hand, and rarely: reading every row is soon done (docs/administration.md), while
+    # an index of trigrams is an extension of PostgreSQL, and SQLite has none.
+    contains=("email", "name"),
+    present={"email_verified": User.email_verified_at},
 )
 
 
 def users() -> Select[User]:
     """Every user."""
     return select(User)
+
+
+def search(text: str) -> ColumnElement[bool]:
+    """Users whose address or name holds the text, in whatever case."""
+    return or_(User.email_key.contains(text, autoescape=True), User.name.icontains(text, autoescape=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,8 @@ class Account:
     locale: str | None
     role: Role
     status: UserStatus
+    terms_version: str | None
+    terms_accepted_at: datetime | None
     last_login: datetime | None
     created_at: datetime
     updated_at: datetime
@@ -53,7 +65,8 @@ class Account:
 _ACCOUNT = Prepared(
     select(
         User.id, User.email, User.email_verified_at.is_not(None), User.name, User.avatar_url,
-        User.locale, User.role, User.status, User.last_login, User.created_at, User.updated_at,
+        User.locale, User.role, User.status, User.terms_version, User.terms_accepted_at,
+        User.last_login, User.created_at, User.updated_at,
     ).where(User.id == bindparam("user_id")),
     Account,
 )  # fmt: skip
@@ -94,6 +107,15 @@ def get_user_beside_admins(user_id: UUID) -> User:
     together = select(User.id).where(or_(User.id == user_id, active_admin)).order_by(User.id)
     db.session.scalars(together.with_for_update()).all()
     return get_user(user_id, for_update=True)
+
+
+def lock_against_removal(email: str) -> UUID | None:
+    """The id of the user with this address, who will not be deleted before this transaction ends.
+
+    Others may lock the row likewise at the same time.
+    """
+    statement = select(User.id).where(User.email_key == email).with_for_update(read=True, key_share=True)
+    return db.session.scalar(statement)
 
 
 def find_by_email(email: str) -> User | None:

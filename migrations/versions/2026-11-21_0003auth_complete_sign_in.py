@@ -218,18 +218,31 @@ def upgrade() -> None:
     op.add_column("sessions", sa.Column("client_id", sa.String(length=255), nullable=True))
     op.add_column("sessions", sa.Column("cookie_hash", sa.String(length=64), nullable=True))
     op.add_column("sessions", sa.Column("reauthenticated_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("sessions", sa.Column("network", sa.String(length=45), nullable=True))
     op.create_index("ix_sessions_cookie_hash", "sessions", ["cookie_hash"], unique=True)
+    op.create_index(
+        "ix_sessions_user_id_network_created_at",
+        "sessions",
+        ["user_id", "network", "created_at"],
+        unique=False,
+    )
     op.add_column("users", sa.Column("locale", sa.String(length=35), nullable=True))
     op.add_column("users", sa.Column("terms_version", sa.String(length=64), nullable=True))
     op.add_column("users", sa.Column("terms_accepted_at", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("users", sa.Column("unlocked_at", sa.DateTime(timezone=True), nullable=True))
+    op.create_index("ix_users_name_id", "users", ["name", "id"], unique=False)
 
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_index("ix_users_name_id", table_name="users")
+    op.drop_column("users", "unlocked_at")
     op.drop_column("users", "terms_accepted_at")
     op.drop_column("users", "terms_version")
     op.drop_column("users", "locale")
+    op.drop_index("ix_sessions_user_id_network_created_at", table_name="sessions")
     op.drop_index("ix_sessions_cookie_hash", table_name="sessions")
+    op.drop_column("sessions", "network")
     op.drop_column("sessions", "reauthenticated_at")
     op.drop_column("sessions", "cookie_hash")
     op.drop_column("sessions", "client_id")

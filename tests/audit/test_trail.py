@@ -198,11 +198,13 @@ def test_people_see_their_own_sign_ins_alone(api):
     api.post("/auth/login", {"email": "ada@example.com", "password": "wrong one"}, **place)
     api.patch(f"/users/{ada.id}", {"name": "Ada"}, by=eve)
     rows = api.get("/auth/activity", by=ada).json["data"]
-    assert [row["action"] for row in rows] == ["auth.sign_in_failed", "auth.signed_in", "user.created"]
+    assert [row["action"] for row in rows] == [
+        "auth.sign_in_failed", "auth.signed_in", "user.email_verified", "user.created",
+    ]  # fmt: skip
     assert (rows[0]["address"], rows[0]["user_agent"]) == ("203.0.113.66", "curl/8")
-    assert set(rows[0]) == {"id", "created_at", "action", "address", "user_agent"}
+    assert set(rows[0]) == {"id", "created_at", "action", "method", "address", "user_agent"}
     assert [row["action"] for row in api.get("/auth/activity", by=eve).json["data"]] == [
-        "auth.signed_in", "user.created",
+        "auth.signed_in", "user.email_verified", "user.created",
     ]  # fmt: skip
     failed = api.get("/auth/activity?action=auth.sign_in_failed", by=ada).json
     assert failed["pagination"]["total"] == 1

@@ -37,9 +37,17 @@ class Calls:
         return self.api.post("/auth/register", {"email": email, "password": password, **more})
 
     def login(
-        self, email: str, password: str = PASSWORD, *, device_name: str | None = None, **kwargs: Any
+        self,
+        email: str,
+        password: str = PASSWORD,
+        *,
+        device_name: str | None = None,
+        device_token: str | None = None,
+        **kwargs: Any,
     ) -> TestResponse:
         body = {"email": email, "password": password, "device_name": device_name}
+        if device_token is not None:
+            body["device_token"] = device_token
         return self.api.post("/auth/login", body, **kwargs)
 
     def refresh(self, token: str, **kwargs: Any) -> TestResponse:
@@ -207,6 +215,12 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def steady_minute(wait_until: Callable[[Callable[[], bool]], None]) -> None:
+    """In process, windows begin with the clock's minutes: begin well before the next one."""
+    wait_until(lambda: time.time() % 60 < 55)
 
 
 @contextmanager

@@ -53,10 +53,10 @@ def test_the_address_changes_once_the_new_one_has_confirmed(calls, mailbox, prov
     assert done.json["data"]["email_verified"] is True
     me = calls.me(ada.access_token).json["data"]
     assert (me["email"], me["email_verified"]) == (NEW, True)
-    assert calls.login(NEW).status_code == 200
-    assert code_of(calls.login(OLD)) == "INVALID_CREDENTIALS"
     for address in (OLD, NEW):
         assert mailbox.subjects(address)[-1] == "The address of your account was changed"
+    assert calls.login(NEW).status_code == 200
+    assert code_of(calls.login(OLD)) == "INVALID_CREDENTIALS"
 
 
 def test_a_stolen_token_is_not_enough(api, change):

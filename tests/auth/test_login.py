@@ -25,7 +25,9 @@ def test_signing_in_answers_tokens_and_the_user(api, calls, ada):
     answer = calls.login("ADA@example.com")
     data = answer.json["data"]
     assert answer.status_code == 200
-    assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
+    assert set(data) == {
+        "access_token", "refresh_token", "token_type", "expires_in", "user", "device_token",
+    }  # fmt: skip
     assert data["user"]["id"] == str(ada.id)
     assert data["user"]["last_login"] is not None
     assert calls.me(data["access_token"]).json["data"] == data["user"]
@@ -187,7 +189,7 @@ def test_failures_are_in_the_audit_trail_without_the_address_that_was_tried(app,
             .order_by(AuditEvent.id)
         ).all()
     assert rows == [
-        ("auth.sign_in_failed", ada.id, {}),
-        ("auth.sign_in_failed", None, {}),
-        ("auth.password_change_failed", ada.id, {}),
+        ("auth.sign_in_failed", ada.id, {"method": [None, "password"]}),
+        ("auth.sign_in_failed", None, {"method": [None, "password"]}),
+        ("auth.password_change_failed", ada.id, {"method": [None, "password"]}),
     ]

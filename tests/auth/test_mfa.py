@@ -131,7 +131,9 @@ def test_the_code_opens_the_session_that_the_password_asked_for(api, calls, ada,
     answer = app_of_ada.verify(challenge, app_of_ada.code())
     data = answer.json["data"]
     assert answer.status_code == 200
-    assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
+    assert set(data) == {
+        "access_token", "refresh_token", "token_type", "expires_in", "user", "device_token",
+    }  # fmt: skip
     assert answer.headers["Cache-Control"] == "no-store"
     assert calls.me(data["access_token"]).json["data"] == data["user"]
     bearer = {"Authorization": f"Bearer {data['access_token']}"}

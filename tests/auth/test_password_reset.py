@@ -40,9 +40,9 @@ def test_a_letter_leads_to_a_new_password(api, calls, mailbox, ada, forgot, rese
     assert letter.subject == "Choose a new password"
     done = reset(letter.token)
     assert (done.status_code, done.data) == (204, b"")
+    assert mailbox.subjects(ada.email)[1:] == ["Your password was changed"]
     assert code_of(calls.login(ada.email)) == "INVALID_CREDENTIALS"
     assert calls.login(ada.email, NEW).status_code == 200
-    assert mailbox.subjects(ada.email)[1:] == ["Your password was changed"]
 
 
 def test_a_reset_signs_out_everywhere_and_at_once(calls, mailbox, ada, forgot, reset):

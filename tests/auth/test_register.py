@@ -21,7 +21,9 @@ def test_registering_signs_the_new_user_in(api, calls):
     made = calls.register("ada@example.com", name="Ada", device_name="Laptop")
     data = made.json["data"]
     assert made.status_code == 201
-    assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
+    assert set(data) == {
+        "access_token", "refresh_token", "token_type", "expires_in", "user", "device_token",
+    }  # fmt: skip
     assert (data["token_type"], data["expires_in"]) == ("Bearer", 900)
     assert data["user"]["email"] == "ada@example.com"
     assert data["user"]["name"] == "Ada"

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from devforge_api.auth.service import sessions
 from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.passwords import hash_password
 from devforge_api.core.worker import drain
@@ -67,7 +68,9 @@ class Api:
         """A signed-in user whose password is PASSWORD."""
         email = email or f"person{next(_numbers)}@example.com"
         password_hash = _hashed()
-        with self.app.app_context(), unit_of_work():
+        # Not on the occasion of the last call that the test has made, nor from its address.
+        nowhere = Occasion(kind="cli", request_id="factory")
+        with acting(nowhere), self.app.app_context(), unit_of_work():
             user = users.create_user(
                 email, password_hash=password_hash, role=Role(role), email_verified=verified
             )
@@ -131,6 +134,7 @@ class Api:
         headers = {**(by.headers if by else {}), **kwargs.pop("headers", {})}
         if json is not None:
             kwargs["json"] = json
+        kwargs.setdefault("buffered", True)  # read, and closed, at once: some answers are files
         return self.app.test_client().open(V1 + path, method=method, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:

@@ -29,6 +29,7 @@ class Session(Model):
     __tablename__ = "sessions"
     __table_args__ = (
         Index("ix_sessions_user_id_created_at", "user_id", "created_at", "id"),
+        Index("ix_sessions_user_id_network_created_at", "user_id", "network", "created_at"),
         Index("ix_sessions_expires_at", "expires_at"),
         Index("ix_sessions_revoked_at", "revoked_at"),
         Index("ix_sessions_cookie_hash", "cookie_hash", unique=True),
@@ -42,7 +43,8 @@ class Session(Model):
     expires_at: Mapped[datetime]  # of the same; the idle lifetime, never past the absolute one
     absolute_expires_at: Mapped[datetime]
     device_name: Mapped[str]
-    address: Mapped[str | None]
+    address: Mapped[str | None]  # where it was used last
+    network: Mapped[str | None] = mapped_column(String(45))  # where it began: IPv6 by /64
     user_agent: Mapped[str | None]
     client_id: Mapped[str | None]  # of the OAuth client that it was opened for
     # Of the cookie by which a browser holds this session on the sign-in pages.

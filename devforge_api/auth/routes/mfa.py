@@ -26,7 +26,7 @@ from devforge_api.auth.schemas.second_factor import (
     RecoveryCodesSchema,
     TotpConfirmSchema,
 )
-from devforge_api.auth.schemas.signing_in import TokensSchema
+from devforge_api.auth.schemas.signing_in import FirstTokensSchema
 from devforge_api.auth.service import challenges, mfa, reauth
 from devforge_api.auth.service.mfa import Enrolment, State
 from devforge_api.auth.service.sessions import Tokens
@@ -108,7 +108,7 @@ class MfaVerification(MethodView):
 
     @public(Limit.CREDENTIALS)
     @blp.arguments(MfaVerifySchema)
-    @blp.response(200, TokensSchema)
+    @blp.response(200, FirstTokensSchema)
     @blp.raises(
         MfaCodeInvalid, MfaChallengeInvalid, AccountDisabled, EmailNotVerified, RateLimited, Unavailable
     )

@@ -10,11 +10,11 @@ from flask.views import MethodView
 from devforge_api.auth.errors import AccountDisabled, EmailNotVerified, InvalidCredentials
 from devforge_api.auth.routes import blp
 from devforge_api.auth.schemas.signing_in import (
+    FirstTokensSchema,
     LoginAnswerSchema,
     LoginSchema,
     PasswordChangeSchema,
     RegisterSchema,
-    TokensSchema,
 )
 from devforge_api.auth.service import sessions, sign_in
 from devforge_api.auth.service.admission import Challenge
@@ -28,7 +28,7 @@ from devforge_api.core.limits import Limit
 from devforge_api.core.responses import carries_secret, success
 from devforge_api.core.security import public, requires
 from devforge_api.users import service as users
-from devforge_api.users.errors import EmailTaken
+from devforge_api.users.errors import EmailTaken, TermsNotAccepted
 
 
 def verification_required() -> bool:
@@ -48,13 +48,16 @@ class Register(MethodView):
 
     @public(Limit.CREDENTIALS)
     @blp.arguments(RegisterSchema)
-    @blp.response(201, TokensSchema)
+    @blp.response(201, FirstTokensSchema)
     @blp.alt_response(202, description="The address must be verified first; the same for a known one.")
-    @blp.raises(EmailTaken, Unavailable)
+    @blp.raises(EmailTaken, TermsNotAccepted, Unavailable)
     def post(self, data: dict[str, Any]) -> Tokens | Response:
         """Make an account"""
         email = data["email"]
         about = {"name": data["name"], "locale": data["locale"] or _asked_language()}
+        about["terms_version"] = users.check_terms(
+            data["accepted_terms"], in_force=current_app.config["TERMS_VERSION"]
+        )
         password_hash = sign_in.prepare_password(data["password"], email=email)
         carries_secret()
         with unit_of_work():
@@ -62,7 +65,7 @@ class Register(MethodView):
                 sign_in.register_silently(email, password_hash, **about)
                 return success({"verification_required": True}, 202)
             user = sign_in.register(email, password_hash, **about)
-            return sessions.open_session(user, device_name=data["device_name"])
+            return sessions.open_session(user, device_name=data["device_name"], method="password")
 
 
 @blp.route("/login")
@@ -79,10 +82,12 @@ class Login(MethodView):
         return sign_in_by_password(**data)
 
 
-def sign_in_by_password(email: str, password: str, device_name: str | None) -> Tokens | Challenge:
+def sign_in_by_password(
+    email: str, password: str, device_name: str | None, device_token: str | None = None
+) -> Tokens | Challenge:
     """Prove a password and sign in by it, in a transaction of its own; for the pages, too."""
     for _ in range(2):
-        proof = proven(email, password, "auth.sign_in_failed")
+        proof = proven(email, password, "auth.sign_in_failed", device_token=device_token)
         try:
             with unit_of_work():
                 return sign_in.sign_in(
@@ -93,10 +98,10 @@ def sign_in_by_password(email: str, password: str, device_name: str | None) -> T
     raise InvalidCredentials
 
 
-def proven(email: str, password: str, failure: str) -> Proof:
+def proven(email: str, password: str, failure: str, *, device_token: str | None = None) -> Proof:
     """Prove a password, or note the failure as this action before refusing."""
     try:
-        return sign_in.prove_password(email, password)
+        return sign_in.prove_password(email, password, device_token=device_token)
     except InvalidCredentials:
         with unit_of_work():
             sign_in.note_wrong_password(email, failure)

@@ -25,6 +25,13 @@ class RegisterSchema(BaseSchema):
         max=100, allow_none=True, load_default=None, metadata={"example": "Ada's laptop"}
     )
 
+    accepted_terms = fields.Text(
+        max=64,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": "The version of the terms, where there are any.", "example": "2026-01"},
+    )
+
 
 class LoginSchema(BaseSchema):
     """An address, its password, and what to call the device."""
@@ -33,6 +40,15 @@ class LoginSchema(BaseSchema):
     password = fields.Text(max=128, required=True, load_only=True, **PASSWORD)
     device_name = fields.Text(
         max=100, allow_none=True, load_default=None, metadata={"example": "Ada's laptop"}
+    )
+    device_token = fields.Text(
+        max=512,
+        allow_none=True,
+        load_default=None,
+        metadata={
+            "description": "Of the last sign-in with this device: strangers then cannot lock it out.",
+            "example": "q83vEjRWeJCrze8",
+        },
     )
 
 
@@ -62,7 +78,18 @@ class TokensSchema(BaseSchema):
     user = fields.Nested(UserSchema)
 
 
-class LoginAnswerSchema(TokensSchema):
+class FirstTokensSchema(TokensSchema):
+    """What a client keeps after signing in; the device token even after signing out."""
+
+    device_token = fields.String(
+        metadata={
+            "description": "Send it with the next sign-in. It admits nobody.",
+            "example": "q83vEjRWeJCrze8",
+        }
+    )
+
+
+class LoginAnswerSchema(FirstTokensSchema):
     """Tokens; or, where a second factor is asked for, the challenge that it must be sent with."""
 
     mfa_required = fields.Bool(metadata={"example": False, "description": "Then no tokens come yet."})
@@ -101,5 +128,13 @@ class ActivitySchema(ResourceSchema):
 
     created_at = fields.Timestamp(metadata={"example": "2026-01-15T09:30:00Z"})
     action = fields.Text(metadata={"example": "auth.signed_in"})
+    method = fields.Function(
+        lambda event: event.changes.get("method", (None, None))[1],
+        metadata={
+            "type": ["string", "null"],
+            "description": "What proved who signed in.",
+            "example": "password",
+        },
+    )
     address = fields.Text(allow_none=True, metadata={"example": "203.0.113.7"})
     user_agent = fields.Text(allow_none=True, metadata={"example": "DevForge/1.4"})

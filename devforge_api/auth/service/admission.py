@@ -12,6 +12,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.errors import AccountDisabled, EmailNotVerified
 from devforge_api.auth.models import Purpose
 from devforge_api.auth.service import one_time
+from devforge_api.auth.service.devices import UNKNOWN, Device
 from devforge_api.auth.service.sessions import Tokens, open_session
 from devforge_api.core.encryption import fingerprint
 from devforge_api.users.service import User
@@ -28,10 +29,19 @@ class Challenge:
     mfa_required: bool = True
 
 
-def admit(user: User, *, device_name: str | None, must_be_verified: bool) -> Tokens | Challenge:
+def admit(
+    user: User,
+    *,
+    device_name: str | None,
+    must_be_verified: bool,
+    method: str | None = None,
+    device: Device = UNKNOWN,
+) -> Tokens | Challenge:
     """Open a session, or ask for the second factor first.
 
     :param user: proven by a first factor, locked in this transaction.
+    :param method: what proved it, such as ``password`` or the provider's name.
+    :param device: as far as it is known already.
     :raises AccountDisabled: the user may not act.
     :raises EmailNotVerified: the address must be verified first.
     """
@@ -41,10 +51,15 @@ def admit(user: User, *, device_name: str | None, must_be_verified: bool) -> Tok
             Purpose.SECOND_FACTOR,
             lifetime=CHALLENGE_LIFETIME,
             user_id=user.id,
-            data={"device_name": device_name, "proof": state_of(user)},
+            data={
+                "device_name": device_name,
+                "method": method,
+                "device": device.kept(),
+                "proof": state_of(user),
+            },
         )
         return Challenge(token, int(CHALLENGE_LIFETIME.total_seconds()))
-    return open_session(user, device_name=device_name)
+    return open_session(user, device_name=device_name, method=method, device=device)
 
 
 def insist_on_leave(user: User, *, must_be_verified: bool) -> None:

@@ -8,6 +8,7 @@ from devforge_api.auth.errors import MfaChallengeInvalid, OneTimeTokenInvalid
 from devforge_api.auth.models import OneTimeToken, Purpose
 from devforge_api.auth.service import mfa, one_time
 from devforge_api.auth.service.admission import insist_on_leave, state_of
+from devforge_api.auth.service.devices import Device
 from devforge_api.auth.service.sessions import Tokens, open_session
 from devforge_api.users import service as users
 from devforge_api.users.errors import UserNotFound
@@ -55,7 +56,12 @@ def answer(
         one_time.use(challenge)
     except (OneTimeTokenInvalid, UserNotFound):
         raise MfaChallengeInvalid from None
-    return open_session(user, device_name=device_name or data["device_name"])
+    return open_session(
+        user,
+        device_name=device_name or data["device_name"],
+        method=data["method"],
+        device=Device.restored(data["device"]),
+    )
 
 
 def _find(challenge_token: str) -> OneTimeToken:

@@ -24,4 +24,6 @@ def admit_client(
     if not user.is_active:
         raise AccountDisabled
     queries.get_session(approved_in, user_id=user.id)
-    return open_session(user, device_name=name, client_id=client_id, session_id=session_id)
+    return open_session(
+        user, device_name=name, method="application", client_id=client_id, session_id=session_id
+    )

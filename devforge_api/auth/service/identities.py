@@ -64,7 +64,7 @@ def sign_in(
     user = _user_of(vouched, must_be_verified=must_be_verified)
     if must_be_verified and user.is_active and not user.email_verified:
         return None
-    return admit(user, device_name=device_name, must_be_verified=must_be_verified)
+    return admit(user, device_name=device_name, must_be_verified=must_be_verified, method=vouched.provider)
 
 
 def _user_of(vouched: VouchedIdentity, *, must_be_verified: bool) -> User:

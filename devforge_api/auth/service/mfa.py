@@ -19,7 +19,7 @@ from devforge_api.audit import service as audit
 from devforge_api.auth import queries
 from devforge_api.auth.errors import MfaAlreadyEnabled, MfaCodeInvalid, MfaNotEnabled
 from devforge_api.auth.models import Purpose, RecoveryCode, TotpFactor
-from devforge_api.auth.service import one_time
+from devforge_api.auth.service import one_time, throttle
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.encryption import decrypt, encrypt, fingerprint
@@ -27,6 +27,7 @@ from devforge_api.core.errors import RateLimited
 from devforge_api.core.limits import Limit, charge, forgive
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
+from devforge_api.users.service import User
 
 ISSUER = "Dev Forge"
 RECOVERY_CODES = 10
@@ -242,4 +243,6 @@ def _step_of(factor: TotpFactor, code: str) -> int | None:
 
 
 def _budget(user_id: UUID) -> str:
-    return f"mfa:{user_id}"
+    """The user's own, beside that of the password, and likewise new once the account is unlocked."""
+    user = db.session.get(User, user_id)
+    return throttle.account_key(user.email, user.unlocked_at, "mfa") if user else f"mfa:{user_id}"

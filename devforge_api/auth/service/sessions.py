@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,8 @@ from sqlalchemy import case, delete, literal, or_, select, update
 
 from devforge_api.audit import service as audit
 from devforge_api.auth.models import RevokeReason, Session
+from devforge_api.auth.service import devices
+from devforge_api.auth.service.devices import UNKNOWN, Device
 from devforge_api.auth.tokens import RefreshClaims, make_access_token, make_refresh_token
 from devforge_api.core import revocation
 from devforge_api.core.clock import utc_now
@@ -40,16 +42,32 @@ class Tokens:
     token_type: str = "Bearer"  # noqa: S105 - the scheme's name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstTokens(Tokens):
+    """What a client keeps after signing in; the device token even after signing out."""
+
+    device_token: str
+
+
 def open_session(
-    user: User, *, device_name: str | None, client_id: str | None = None, session_id: UUID | None = None
-) -> Tokens:
-    """Sign a user in on one more device.
+    user: User,
+    *,
+    device_name: str | None,
+    method: str | None = None,
+    device: Device = UNKNOWN,
+    client_id: str | None = None,
+    session_id: UUID | None = None,
+) -> FirstTokens:
+    """Sign a user in on one more device, and tell the owner if it is new.
 
     :param user: whose credentials were verified, locked in this transaction.
+    :param method: what proved them, such as ``password`` or the provider's name.
+    :param device: as far as it is known already.
     :param client_id: of the OAuth client that it is for; its refresh token is then good for no other.
     :param session_id: decided beforehand, where something must find the session again.
     """
     now = utc_now()
+    is_new = devices.is_new(user, device, device_name=device_name)
     issued_at = now.replace(microsecond=0)
     session = Session(
         id=session_id or uuid7(),
@@ -60,15 +78,21 @@ def open_session(
         absolute_expires_at=issued_at + ABSOLUTE_LIFETIME,
         device_name=device_name or _device(occasion().user_agent),
         address=occasion().address,
+        network=devices.network(),
         user_agent=occasion().user_agent,
     )
     db.session.add(session)
     db.session.flush()
     users.touch_login(user.id, now)
     user.last_login = now
-    audit.record("auth.signed_in", target_type="user", target_id=user.id, actor_id=user.id)
+    changes = {"method": (None, method)} if method else None
+    audit.record("auth.signed_in", target_type="user", target_id=user.id, actor_id=user.id, changes=changes)
     emit("auth.signed_in", user_id=str(user.id), session_id=str(session.id))
-    return _tokens(session, user)
+    if is_new:
+        emit("auth.new_device", user_id=str(user.id), session_id=str(session.id))
+    tokens = _tokens(session, user)
+    given = {field.name: getattr(tokens, field.name) for field in fields(Tokens)}
+    return FirstTokens(**given, device_token=devices.make_token(user.id, device.id))
 
 
 def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | None:

@@ -12,16 +12,15 @@ from uuid import UUID
 from devforge_api.audit import service as audit
 from devforge_api.auth.errors import InvalidCredentials
 from devforge_api.auth.models import RevokeReason
-from devforge_api.auth.service import one_time
+from devforge_api.auth.service import one_time, throttle
 from devforge_api.auth.service.admission import Challenge, admit
+from devforge_api.auth.service.devices import UNKNOWN, Device
 from devforge_api.auth.service.sessions import Tokens, revoke_all
-from devforge_api.core.encryption import fingerprint
-from devforge_api.core.limits import Limit, charge, forgive
 from devforge_api.core.outbox import emit
 from devforge_api.core.passwords import check_new_password, hash_password, needs_rehash, verify_password
 from devforge_api.users import service as users
 from devforge_api.users.errors import EmailTaken, UserNotFound
-from devforge_api.users.service import User, email_key
+from devforge_api.users.service import User
 
 
 class ProofOutdated(Exception):
@@ -39,15 +38,20 @@ class Proof:
     user_id: UUID
     password_hash: str
     better_hash: str | None
+    device: Device = UNKNOWN
 
 
-def register(email: str, password_hash: str, *, name: str | None, locale: str | None) -> User:
+def register(
+    email: str, password_hash: str, *, name: str | None, locale: str | None, terms_version: str | None = None
+) -> User:
     """Make an account, and have its address verified.
 
     :param password_hash: by `prepare_password`.
     :raises EmailTaken: the address has an account.
     """
-    user = users.create_user(email, password_hash=password_hash, name=name, locale=locale)
+    user = users.create_user(
+        email, password_hash=password_hash, name=name, locale=locale, terms_version=terms_version
+    )
     emit("auth.verification_requested", user_id=str(user.id))
     return user
 
@@ -61,35 +65,37 @@ def prepare_password(password: str, *, email: str, field: str = "password") -> s
     return hash_password(password)
 
 
-def register_silently(email: str, password_hash: str, *, name: str | None, locale: str | None) -> None:
+def register_silently(
+    email: str, password_hash: str, *, name: str | None, locale: str | None, terms_version: str | None = None
+) -> None:
     """Make an account, without telling whether the address had one."""
     try:
-        register(email, password_hash, name=name, locale=locale)
+        register(email, password_hash, name=name, locale=locale, terms_version=terms_version)
     except EmailTaken:
         known = users.find_by_email(email)
         if known is not None:
             emit("auth.register_attempted", user_id=str(known.id))
 
 
-def prove_password(email: str, password: str) -> Proof:
+def prove_password(email: str, password: str, *, device_token: str | None = None) -> Proof:
     """Check an address and a password; outside of a transaction.
 
     Takes the same time for an unknown address. Every attempt counts against the account until
-    one succeeds.
+    one succeeds; those from known devices apart (see `throttle`).
+
+    :param device_token: of an earlier sign-in; one that is not genuine counts as none.
 
     :raises InvalidCredentials: one of the two is wrong.
     :raises RateLimited: too many failures; nothing was hashed.
     :raises Unavailable: too many sign-ins at this moment.
     """
-    account = fingerprint(email_key(email))
-    charge(Limit.ACCOUNT_FAILURES, account)
-    user = users.find_by_email(email)
-    password_hash = user.password_hash if user else None
-    if not verify_password(password, password_hash) or user is None or password_hash is None:
+    attempt = throttle.begin(email, device_token=device_token)
+    user_id, password_hash = attempt.user_id, attempt.password_hash
+    if not verify_password(password, password_hash) or user_id is None or password_hash is None:
         raise InvalidCredentials
-    forgive(Limit.ACCOUNT_FAILURES, account)
+    attempt.succeed()
     better = hash_password(password) if needs_rehash(password_hash) else None
-    return Proof(user.id, password_hash, better)
+    return Proof(user_id, password_hash, better, attempt.device)
 
 
 def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) -> Tokens | Challenge:
@@ -102,7 +108,13 @@ def sign_in(proof: Proof, *, device_name: str | None, must_be_verified: bool) ->
     user = still_proven(proof)
     if proof.better_hash:
         users.set_password(user, proof.better_hash)
-    return admit(user, device_name=device_name, must_be_verified=must_be_verified)
+    return admit(
+        user,
+        device_name=device_name,
+        must_be_verified=must_be_verified,
+        method="password",
+        device=proof.device,
+    )
 
 
 def note_wrong_password(email: str, action: str) -> None:
@@ -110,8 +122,9 @@ def note_wrong_password(email: str, action: str) -> None:
 
     :param action: ``auth.sign_in_failed`` or ``auth.password_change_failed``.
     """
-    user = users.find_by_email(email)
-    audit.record(action, target_type="user", target_id=user.id if user else None)
+    # Locked, if only against removal: nothing is noted about an account that is being erased.
+    user_id = users.lock_against_removal(email)
+    audit.record(action, target_type="user", target_id=user_id, changes={"method": (None, "password")})
 
 
 def change_password(proof: Proof, new_hash: str, *, session_id: UUID) -> None:

@@ -70,7 +70,9 @@ def test_a_new_user_signs_in_without_next_and_gets_tokens(api, browser, acme):
     answer = browser.sign_in(acme, **ADA)
     data = answer.json["data"]
     assert answer.status_code == 200
-    assert set(data) == {"access_token", "refresh_token", "token_type", "expires_in", "user"}
+    assert set(data) == {
+        "access_token", "refresh_token", "token_type", "expires_in", "user", "device_token",
+    }  # fmt: skip
     assert (data["user"]["email"], data["user"]["name"]) == ("ada@example.com", "Ada Lovelace")
     assert data["user"]["email_verified"] is True
     assert answer.headers["Cache-Control"] == "no-store"
