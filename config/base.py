@@ -36,6 +36,7 @@ TRUSTED_PROXIES = 0
 CORS_ORIGINS: tuple[str, ...] = ()
 MAX_BODY_BYTES = 1024 * 1024
 EMAIL_VERIFICATION = "off"
+TERMS_VERSION: str | None = None
 MAIL_URL: str | None = None  # None: .eml files in the data folder
 MAIL_FROM = "Dev Forge <no-reply@localhost>"
 ACCOUNT_PAGES_URL: str | None = None  # None: the built-in pages below PUBLIC_URL
@@ -50,6 +51,7 @@ LIMIT_USER = 1200
 LIMIT_CREDENTIALS = 60
 LIMIT_ACCOUNT_FAILURES = 10
 LIMIT_SESSION_REFRESH = 60
+LIMIT_EXPORTS = 3
 LIMIT_DEVICE_CODES = 10
 
 # --- what only the code decides -----------------------------------------------------------------

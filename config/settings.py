@@ -54,6 +54,15 @@ def _text(value: str) -> str:
     return value
 
 
+def _word(longest: int) -> Callable[[str], str]:
+    def read(value: str) -> str:
+        if not re.fullmatch(r"[\x21-\x7e]+", value) or len(value) > longest:
+            raise ValueError(f"must be 1 to {longest} visible ASCII characters")
+        return value
+
+    return read
+
+
 def _file(value: str) -> str:
     try:
         Path(value).read_text(encoding="utf-8")
@@ -194,7 +203,7 @@ SETTINGS: tuple[Setting, ...] = (
         "SECRET_KEY",
         "SECRET_KEYS",
         _secrets,
-        "Signs cursors. At least 32 characters; `new,old` while it is rotated.",
+        "Signs cursors and device tokens. At least 32 characters; `new,old` while it is rotated.",
         secret=True,
     ),
     Setting(
@@ -231,6 +240,12 @@ SETTINGS: tuple[Setting, ...] = (
         "EMAIL_VERIFICATION",
         _one_of("off", "required"),
         "Whether an address must be verified before its owner can sign in.",
+    ),
+    Setting(
+        "TERMS_VERSION",
+        "TERMS_VERSION",
+        _word(64),
+        "Of the terms that registering accepts, such as 2026-01. Unset: nothing is asked.",
     ),
     Setting(
         "MAIL_URL",
@@ -294,7 +309,7 @@ SETTINGS: tuple[Setting, ...] = (
         "LIMIT_ACCOUNT_FAILURES",
         "LIMIT_ACCOUNT_FAILURES",
         _PER_MINUTE,
-        "Failed sign-ins a minute to one account.",
+        "Failed sign-ins a minute to one account, from known devices and from elsewhere each.",
     ),
     Setting(
         "LIMIT_DEVICE_CODES",
@@ -305,6 +320,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "LIMIT_SESSION_REFRESH", "LIMIT_SESSION_REFRESH", _PER_MINUTE, "Refreshes a minute of one session."
     ),
+    Setting("LIMIT_EXPORTS", "LIMIT_EXPORTS", _PER_MINUTE, "Exports of personal data a minute for one user."),
 )
 
 # Read by the test suite alone; named here so that they are not taken for a misspelt setting.

@@ -16,6 +16,7 @@ import devforge_api.core.mail.delivery
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
+from devforge_api.audit.service import AUDIT_DATA
 from devforge_api.auth import providers, tokens
 from devforge_api.auth.cli import auth_cli, tokens_cli
 from devforge_api.auth.models import OneTimeToken, TotpFactor
@@ -24,21 +25,25 @@ from devforge_api.auth.routes.browser import browser as browser_blueprint
 from devforge_api.auth.routes.oauth import oauth as oauth_blueprint
 from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
-from devforge_api.core import encryption, maintenance, outbox, security
+from devforge_api.auth.service.personal_data import SIGN_IN_DATA
+from devforge_api.core import encryption, maintenance, outbox, personal_data, security
 from devforge_api.core.api import Api, Blueprint
-from devforge_api.core.idempotency import IdempotencyKey
+from devforge_api.core.idempotency import REQUEST_DATA, IdempotencyKey
 from devforge_api.core.keys import SigningKey
 from devforge_api.core.mail.outgoing import Mail
+from devforge_api.core.mail.personal_data import MAIL_DATA
 from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
+from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
 from devforge_api.ops.routes import docs as docs_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
+from devforge_api.users.service import ACCOUNT_DATA
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
@@ -61,6 +66,20 @@ ENCRYPTED = (
     TotpFactor.secret,
 )
 
+# What is known of a person, in the order in which it is erased; the user's own row is the last.
+PERSONAL_DATA = (LICENSE_DATA, SIGN_IN_DATA, MAIL_DATA, REQUEST_DATA, AUDIT_DATA, ACCOUNT_DATA)
+# Tables that hold nothing personal, and why.
+NOT_PERSONAL = {
+    "outbox": "ids, and addresses encrypted; a delivered event is forgotten after a week",
+    "scheduled_jobs": "names of jobs",
+    "maintenance": "the service's own state",
+    "signing_keys": "the service's own keys",
+    "products": "what is sold",
+    "policies": "what is sold",
+    "entitlements": "what is sold",
+    "policy_entitlements": "what is sold",
+}
+
 
 def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
@@ -70,6 +89,7 @@ def register(app: Flask, api: Api) -> None:
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)
     encryption.install_columns(app, ENCRYPTED)
+    personal_data.install(app, PERSONAL_DATA)
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
     app.register_blueprint(docs_blueprint)

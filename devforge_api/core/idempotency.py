@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -26,6 +26,7 @@ from devforge_api.core.db import Model, db, unit_of_work, uuid7
 from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.errors import IdempotencyInFlight, IdempotencyKeyReused, ValidationFailed
 from devforge_api.core.jobs import scheduled
+from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject, rows, run
 
 KEPT = timedelta(hours=24)
 CLAIM = timedelta(seconds=60)
@@ -162,3 +163,18 @@ def _restore(stored: str) -> Response:
 def purge() -> None:
     """Forget answers after a day."""
     db.session.execute(delete(IdempotencyKey).where(IdempotencyKey.created_at < utc_now() - KEPT))
+
+
+def _erase(subject: Subject) -> Iterator[Erased]:
+    yield run(
+        "idempotency_keys", "removed", delete(IdempotencyKey).where(IdempotencyKey.user_id == subject.user_id)
+    )
+
+
+def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
+    # Repeats of answers that the user has had, encrypted, for a day.
+    secret = frozenset({"answer", "request_hash"})
+    yield "idempotency_keys", rows(IdempotencyKey, IdempotencyKey.user_id == subject.user_id, without=secret)
+
+
+REQUEST_DATA = PersonalData("requests", frozenset({"idempotency_keys"}), _export, _erase)

@@ -73,7 +73,9 @@ class Listing:
     :param sorts: parameter → column; each needs an index that ends with the primary key.
     :param default_sort: a parameter of ``sorts``, with ``-`` for descending.
     :param key: the primary key column, which breaks ties.
-    :param contains: filters that also take ``_contains``; for tables that stay small.
+    :param contains: filters that also take ``_contains``, which reads the whole table: for those that
+        stay small, or lists for the team alone.
+    :param present: parameter → column that has a value (``true``) or none (``false``).
     :param load: what each row is loaded with (``joinedload``).
     """
 
@@ -86,10 +88,11 @@ class Listing:
         sorts: Mapping[str, Column],
         default_sort: str = "-created_at",
         contains: tuple[str, ...] = (),
+        present: Mapping[str, Column] | None = None,
         load: tuple[Any, ...] = (),
     ) -> None:
         self.key, self.filters, self.sorts, self.load = key, filters, sorts, load
-        self.default_sort = default_sort
+        self.default_sort, self.present = default_sort, present or {}
         self._operators: dict[str, tuple[str, str]] = {}
         self.schema = self._query_schema(name, contains)
 
@@ -120,6 +123,7 @@ class Listing:
                     declared[full] = f.Text(max=4000, metadata={"description": "Comma-separated values."})
                 else:
                     declared[full] = _filter_field(kind)
+        declared |= {parameter: _filter_field(bool) for parameter in self.present}
         return BaseSchema.from_dict(declared, name=name)
 
     def run(self, statement: Select[Any], query: Mapping[str, Any]) -> Page:
@@ -137,6 +141,8 @@ class Listing:
         for parameter, value in query.items():
             if parameter in self._operators:
                 statement = statement.where(self._condition(parameter, value))
+            elif column := self.present.get(parameter):
+                statement = statement.where(column.is_not(None) if value else column.is_(None))
         counted = statement.with_only_columns(self.key, maintain_column_froms=True).order_by(None)
         count = select(func.count()).select_from(counted.limit(REACH + 1).subquery())
         whose = _whose(query["sort"])
@@ -189,7 +195,8 @@ class Listing:
             except ValidationError as error:
                 raise ValidationFailed.of(parameter, str(error.messages[0])) from error
         if suffix == "contains":
-            return column.icontains(value, autoescape=True)
+            folded = getattr(column.type, "is_folded", False)
+            return (column.contains if folded else column.icontains)(value, autoescape=True)
         condition: ColumnElement[bool] = (
             getattr(column, _ORDERED[suffix])(value) if suffix else column == value
         )

@@ -1,6 +1,6 @@
 """Refusals about accounts."""
 
-from devforge_api.core.errors import Conflict, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound
 
 
 class UserNotFound(NotFound):
@@ -19,3 +19,9 @@ class LastAdmin(Conflict):
     """This is the last active admin; make another one first."""
 
     code = "LAST_ADMIN"
+
+
+class TermsNotAccepted(DomainError):
+    """Accept the terms in force, by their version."""
+
+    status, code, field = 422, "TERMS_NOT_ACCEPTED", "accepted_terms"

@@ -4,27 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, current_app, send_file
 from flask.views import MethodView
 from sqlalchemy import Select
 
+from devforge_api.core import personal_data
 from devforge_api.core.api import Blueprint
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import EditConflict, PreconditionFailed
 from devforge_api.core.idempotency import idempotent
+from devforge_api.core.limits import Limit, charge
 from devforge_api.core.passwords import check_new_password, hash_password
-from devforge_api.core.responses import check_precondition, success
+from devforge_api.core.responses import carries_secret, check_precondition, success
 from devforge_api.core.security import requires
 from devforge_api.users import queries, service
-from devforge_api.users.errors import EmailTaken, LastAdmin, UserNotFound
+from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted, UserNotFound
 from devforge_api.users.models import User
 from devforge_api.users.schemas import (
     ProfileSchema,
     SettingsSchema,
+    TermsSchema,
     UserCreateSchema,
     UserSchema,
     UserUpdateSchema,
@@ -32,6 +36,7 @@ from devforge_api.users.schemas import (
 
 blp = Blueprint("users", __name__, url_prefix="/api/v1/users", description="Accounts.")
 
+BINARY = {"type": "string", "format": "binary"}
 SETTINGS_EXAMPLE = {"success": True, "data": {"theme": "dark", "telemetry": False}}
 
 
@@ -94,6 +99,70 @@ class OwnAccount(MethodView):
     def delete(self) -> None:
         """Delete one's own account"""
         service.delete_user(_current(service.get_user_beside_admins(principal().user_id)))
+
+
+@blp.route("/me/terms")
+class OwnTerms(MethodView):
+    """Consent to the terms of use."""
+
+    @requires("profile:write")
+    @blp.arguments(TermsSchema)
+    @blp.response(200, UserSchema)
+    @blp.raises(TermsNotAccepted)
+    @unit_of_work()
+    def post(self, data: dict[str, str]) -> User:
+        """Accept the terms in force, by their version"""
+        version = service.check_terms(data["version"], in_force=current_app.config["TERMS_VERSION"])
+        user = service.get_user(principal().user_id, for_update=True)
+        return service.accept_terms(user, version) if version else user
+
+
+def _archive(user_id: UUID) -> Response:
+    """All that is known of a user, as a file that is never whole in memory."""
+    charge(Limit.EXPORTS, str(principal().user_id))
+    with unit_of_work():
+        subject = service.note_export(service.get_user(user_id))
+    file = TemporaryFile()  # noqa: SIM115 - the server closes it once it is sent
+    personal_data.write_archive(subject, file)
+    file.seek(0)
+    carries_secret()
+    return send_file(file, "application/zip", as_attachment=True, download_name=f"{user_id}.zip")
+
+
+@blp.route("/me/export")
+class OwnExport(MethodView):
+    """Everything that is known of the caller."""
+
+    @requires("security:read", step_up=True)
+    @blp.response(200, BINARY, content_type="application/zip")
+    def get(self) -> Response:
+        """Download everything that is kept about oneself"""
+        return _archive(principal().user_id)
+
+
+@blp.route("/<uuid:user_id>/export")
+class UserExport(MethodView):
+    """Everything that is known of a user, for admins."""
+
+    @requires("users:write")
+    @blp.response(200, BINARY, content_type="application/zip")
+    @blp.raises(UserNotFound)
+    def get(self, user_id: UUID) -> Response:
+        """Download everything that is kept about a user"""
+        return _archive(user_id)
+
+
+@blp.route("/<uuid:user_id>/unlock")
+class UserUnlock(MethodView):
+    """Failed sign-ins of a user."""
+
+    @requires("users:write")
+    @blp.response(204)
+    @blp.raises(UserNotFound)
+    @unit_of_work()
+    def post(self, user_id: UUID) -> None:
+        """Let failed sign-ins of before not count any more"""
+        service.unlock(service.get_user(user_id, for_update=True))
 
 
 @blp.route("/me/settings")

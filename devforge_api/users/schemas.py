@@ -31,9 +31,24 @@ class UserSchema(EditableSchema):
     locale = fields.Locale(dump_only=True, allow_none=True)
     role = fields.Enum(Role, by_value=True, dump_only=True, metadata={"example": "user"})
     status = fields.Enum(UserStatus, by_value=True, dump_only=True, metadata={"example": "active"})
+    terms_version = fields.Text(
+        max=64,
+        dump_only=True,
+        allow_none=True,
+        metadata={"description": "Of the terms accepted last.", "example": "2026-01"},
+    )
+    terms_accepted_at = fields.Timestamp(
+        dump_only=True, allow_none=True, metadata={"example": "2026-01-15T09:30:00Z"}
+    )
     last_login = fields.Timestamp(
         dump_only=True, allow_none=True, metadata={"example": "2026-01-15T09:30:00Z"}
     )
+
+
+class TermsSchema(BaseSchema):
+    """Consent to the terms in force."""
+
+    version = fields.Text(max=64, required=True, metadata={"example": "2026-01"})
 
 
 class UserUpdateSchema(ProfileSchema):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from devforge_api.audit import service as audit
-from devforge_api.core import revocation
+from devforge_api.core import personal_data, revocation
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.outbox import emit
-from devforge_api.users.errors import EmailTaken, LastAdmin
+from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject
+from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted
 from devforge_api.users.models import Role, User, UserStatus, email_key
 from devforge_api.users.queries import (
     Account,
@@ -23,12 +24,15 @@ from devforge_api.users.queries import (
     get_account,
     get_user,
     get_user_beside_admins,
+    lock_against_removal,
 )
 
 __all__ = [
-    "Account", "Role", "User", "UserStatus", "change_email", "create_user", "delete_user", "email_key",
+    "ACCOUNT_DATA", "Account", "Role", "User", "UserStatus", "accept_terms", "change_email",
+    "check_removable", "check_terms", "create_user", "delete_user", "email_key", "erase_data",
     "find_by_email", "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens",
-    "set_password", "touch_login", "update_user", "verify_email",
+    "lock_against_removal", "note_export", "set_password", "subject_of", "touch_login",
+    "unlock", "update_user", "verify_email",
 ]  # fmt: skip
 
 
@@ -40,11 +44,13 @@ def create_user(
     role: Role = Role.USER,
     email_verified: bool = False,
     locale: str | None = None,
+    terms_version: str | None = None,
 ) -> User:
     """Make an account.
 
     :param password_hash: made by ``core.passwords``; None: no password sign-in.
     :param email_verified: somebody vouches that the address is the user's.
+    :param terms_version: that the user accepts, by `check_terms`.
     :raises EmailTaken: the address has an account, in whatever case it is written.
     """
     user = User(
@@ -54,6 +60,8 @@ def create_user(
         role=role,
         password_hash=password_hash,
         locale=locale,
+        terms_version=terms_version,
+        terms_accepted_at=utc_now() if terms_version else None,
     )
     try:
         with db.session.begin_nested():
@@ -61,7 +69,8 @@ def create_user(
             db.session.flush()
     except IntegrityError as error:
         raise EmailTaken from error
-    audit.record("user.created", target_type="user", target_id=user.id, changes={"role": (None, role)})
+    changes = {"role": (None, role)} | ({"terms_version": (None, terms_version)} if terms_version else {})
+    audit.record("user.created", target_type="user", target_id=user.id, changes=changes)
     emit("user.created", user_id=str(user.id))
     if email_verified:
         verify_email(user)
@@ -146,20 +155,93 @@ def touch_login(user_id: UUID, at: datetime) -> None:
     db.session.execute(statement, execution_options={"synchronize_session": "fetch"})
 
 
-def delete_user(user: User) -> None:
-    """Remove an account and what is the user's alone; its tokens die at once.
+def unlock(user: User) -> None:
+    """Let failed sign-ins of before not count any more, in every process from now on.
+
+    The moment is part of the name under which failures are counted (``auth.service.throttle``);
+    no edit, so version and ``updated_at`` stay.
+    """
+    values = {"unlocked_at": utc_now(), "updated_at": User.updated_at}
+    statement = update(User).where(User.id == user.id).values(values)
+    db.session.execute(statement, execution_options={"synchronize_session": False})
+    audit.record("user.unlocked", target_type="user", target_id=user.id)
+
+
+def check_terms(accepted: str | None, *, in_force: str | None) -> str | None:
+    """The version that is accepted; None where there are no terms.
+
+    :raises TermsNotAccepted: another one, or none, while there are terms.
+    """
+    if in_force is not None and accepted != in_force:
+        raise TermsNotAccepted(None, version=in_force)
+    return in_force
+
+
+def accept_terms(user: User, version: str) -> User:
+    """Note that a user accepts a version of the terms, by `check_terms`; once for each version.
+
+    :param user: locked in this transaction.
+    """
+    if user.terms_version != version:
+        changes = {"terms_version": (user.terms_version, version)}
+        user.terms_version, user.terms_accepted_at = version, utc_now()
+        audit.record("user.terms_accepted", target_type="user", target_id=user.id, changes=changes)
+        db.session.flush()
+    return user
+
+
+def delete_user(user: User) -> list[tuple[str, Erased]]:
+    """Erase an account and all that is known of its user; its tokens die at once.
+
+    Every domain erases its part in this transaction; what must stay is anonymised. Whatever adds to
+    the account locks its row first, so it comes before this, and is erased, or finds nobody.
 
     :param user: by `get_user_beside_admins`.
+    :returns: what became of which domain's rows.
     :raises LastAdmin: it is the last active admin.
     """
-    if user.role is Role.ADMIN and user.is_active:
-        _keep_an_admin(user)
+    check_removable(user)
     invalidate_tokens(user)
     audit.record("user.deleted", target_type="user", target_id=user.id)
     emit("user.deleted", user_id=str(user.id))
     db.session.flush()
-    db.session.delete(user)
-    db.session.flush()
+    return erase_data(user)
+
+
+def check_removable(user: User) -> None:
+    """:raises LastAdmin: it is the last active admin."""
+    if user.role is Role.ADMIN and user.is_active:
+        _keep_an_admin(user)
+
+
+def erase_data(user: User) -> list[tuple[str, Erased]]:
+    """The database's part of `delete_user`: it can be rolled back to see what would be erased."""
+    erased = personal_data.erase(subject_of(user))
+    db.session.expunge(user)
+    return erased
+
+
+def subject_of(user: User) -> Subject:
+    """A user as the domains' exporters and erasers know them."""
+    return Subject(user.id, user.email, user.email_verified)
+
+
+def note_export(user: User) -> Subject:
+    """Put into the audit trail that a user's data are handed out."""
+    audit.record("user.exported", target_type="user", target_id=user.id)
+    return subject_of(user)
+
+
+def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
+    found = personal_data.rows(User, User.id == subject.user_id, without=frozenset({"password_hash"}))
+    yield "profile", found
+
+
+def _erase(subject: Subject) -> Iterator[Erased]:
+    yield personal_data.run("users", "removed", delete(User).where(User.id == subject.user_id))
+
+
+ACCOUNT_DATA = PersonalData("account", frozenset({"users"}), _export, _erase)
 
 
 def _keep_an_admin(leaving: User) -> None:

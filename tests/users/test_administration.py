@@ -172,7 +172,16 @@ def test_users_are_filtered_and_sorted(api, admin, three, query, found):
 
 
 @pytest.mark.parametrize(
-    "query", ["nonsense=1", "sort=password_hash", "role=root", "email_contains=a", "limit=0", "limit=101"]
+    "query",
+    [
+        "nonsense=1",
+        "sort=password_hash",
+        "role=root",
+        "role_contains=a",
+        "email_verified=1",
+        "limit=0",
+        "limit=101",
+    ],
 )
 def test_what_the_list_does_not_offer_is_refused(api, admin, query):
     refused = api.get(f"/users?{query}", by=admin)

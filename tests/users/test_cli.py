@@ -87,6 +87,12 @@ def test_without_password_the_user_cannot_sign_in_by_one(api, users):
         (("create", "x@example.com", "--role", "root"), None, "root"),
         (("promote", "ada@example.com", "--role", "root"), None, "root"),
         (("list", "--role", "root"), None, "root"),
+        (("list", "--status", "asleep"), None, "asleep"),
+        (("show", "nobody@example.com"), None, "nobody@example.com"),
+        (("unlock", "nobody@example.com"), None, "nobody@example.com"),
+        (("erase", "nobody@example.com", "--yes"), None, "nobody@example.com"),
+        (("export", "nobody@example.com", "--output", "/nowhere/x.zip"), None, "nobody@example.com"),
+        (("export", "ada@example.com", "--output", "/nowhere/x.zip"), None, "/nowhere/x.zip"),
     ],
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else None,
 )
@@ -135,7 +141,7 @@ def test_list_is_a_table_for_people_and_json_for_scripts(api, users):
     assert "ada@example.com" in users("list")[1]
     rows = json.loads(users("list", "--json")[1])
     assert [row["id"] for row in rows] == [str(root.id), str(ada.id)]
-    assert set(rows[0]) == {"id", "email", "role", "status", "verified", "last_login"}
+    assert set(rows[0]) == {"id", "email", "name", "role", "status", "verified", "last_login"}
     assert [row["email"] for row in json.loads(users("list", "--role", "user", "--json")[1])] == [ada.email]
     assert len(json.loads(users("list", "--limit", "1", "--json")[1])) == 1
     assert json.loads(users("list", "--role", "support", "--json")[1]) == []

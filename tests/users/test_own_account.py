@@ -14,8 +14,8 @@ def test_the_own_account_is_shown_in_full_words(api, ada):
     shown = api.get("/users/me", by=ada)
     assert shown.status_code == 200
     assert set(shown.json["data"]) == {
-        "id", "email", "email_verified", "name", "avatar_url", "locale", "role", "status", "last_login",
-        "created_at", "updated_at",
+        "id", "email", "email_verified", "name", "avatar_url", "locale", "role", "status", "terms_version",
+        "terms_accepted_at", "last_login", "created_at", "updated_at",
     }  # fmt: skip
     assert shown.json["data"] == api.get("/auth/me", by=ada).json["data"]
 

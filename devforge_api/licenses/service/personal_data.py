@@ -1,0 +1,40 @@
+"""Licences and machines as part of what is known of a person.
+
+A licence outlives its owner's account, as the key may be in use in a company: it stays, without
+owner, and its machines without the names that people gave them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlalchemy import or_, select, update
+
+from devforge_api.audit import service as audit
+from devforge_api.core.db import db
+from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject, rows, run
+from devforge_api.licenses.models import License, Machine
+from devforge_api.users.service import email_key
+
+
+def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
+    secrets = frozenset({"key_hash", "encrypted_key"})  # the owner reads keys from the API
+    mine = select(License.id).where(License.user_id == subject.user_id)
+    yield "licenses", rows(License, License.user_id == subject.user_id, without=secrets)
+    yield "machines", rows(Machine, Machine.license_id.in_(mine))
+
+
+def _erase(subject: Subject) -> Iterator[Erased]:
+    theirs = License.user_id == subject.user_id
+    if subject.email_verified:  # else nobody knows whose the address is, that a licence waits for
+        theirs = or_(theirs, License.waiting_email_key == email_key(subject.email))
+    # Locked first, as by an activation: what it adds is either seen here, or no longer the user's.
+    ids = list(db.session.scalars(select(License.id).where(theirs).order_by(License.id).with_for_update()))
+    names = update(Machine).where(Machine.license_id.in_(ids), Machine.name.is_not(None)).values(name=None)
+    yield run("machines", "anonymized", names)
+    detached = {"user_id": None, "waiting_email_key": None, "updated_at": License.updated_at}
+    yield run("licenses", "anonymized", update(License).where(License.id.in_(ids)).values(**detached))
+    yield Erased("audit_events", "anonymized", audit.forget_origins(ids))
+
+
+LICENSE_DATA = PersonalData("licenses", frozenset({"licenses", "machines"}), _export, _erase)

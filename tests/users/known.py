@@ -1,0 +1,89 @@
+"""Somebody of whom every table knows something, and looking at what is known."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from datetime import timedelta
+
+from sqlalchemy import select
+
+from devforge_api.auth import models as auth
+from devforge_api.auth.models import Purpose
+from devforge_api.auth.service import one_time
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.encryption import encrypt
+from devforge_api.core.mail import outgoing
+from tests.factories import PASSWORD
+
+HOME = "198.51.100.7"
+MARKS = ("ada.lovelace", "Ada L", HOME, "AdaBrowser", "Ada's laptop", "Ada's robot", "ada-at-provider")
+
+
+def make_ada(app, api):
+    """Somebody of whom every table knows something."""
+    place = {"environ_base": {"REMOTE_ADDR": HOME}, "headers": {"User-Agent": "AdaBrowser/1"}}
+    who = api.person(email="ada.lovelace@example.com")
+    login = {"email": who.email, "password": PASSWORD, "device_name": "Ada's laptop"}
+    assert api.post("/auth/login", login, **place).status_code == 200
+    assert api.post("/auth/login", {**login, "password": "wrong one"}, **place).status_code == 401
+    headers = {
+        "headers": {**who.headers, "User-Agent": "AdaBrowser/1"},
+        "environ_base": {"REMOTE_ADDR": HOME},
+    }
+    assert api.patch("/users/me", {"name": "Ada L."}, **headers).status_code == 200
+    assert api.put("/users/me/settings", {"theme": "Ada L's"}, **headers).status_code == 200
+    license_ = api.license(owner=who)
+    body = {"key": license_.key, "fingerprint": "m1", "name": "Ada's laptop"}
+    assert api.post("/licenses/activate", body, **place).status_code == 201
+    with app.app_context(), unit_of_work():
+        robot = auth.ServiceAccount(owner_id=who.id, name="Ada's robot", scopes=[])
+        db.session.add(robot)
+        db.session.flush()
+        later = utc_now() + timedelta(days=1)
+        db.session.add_all(
+            [
+                auth.PersonalAccessToken(
+                    user_id=who.id, service_account_id=robot.id, name="Ada's robot", scopes=[],
+                    token_hash="a" * 64, hint="xyz", expires_at=later,
+                ),
+                auth.Identity(
+                    user_id=who.id, provider="google", subject="ada-at-provider", email=who.email
+                ),
+                auth.TotpFactor(user_id=who.id, secret=encrypt("b" * 64), confirmed_at=None),
+                auth.RecoveryCode(user_id=who.id, code_hash="c" * 64),
+                auth.DeviceGrant(
+                    client_id="app", scope="", device_code_hash="d" * 64, user_code="ABCD", user_id=who.id,
+                    expires_at=later,
+                ),
+            ]
+        )  # fmt: skip
+        one_time.issue(Purpose.RESET_PASSWORD, lifetime=timedelta(hours=1), user_id=who.id)
+        outgoing.send("verify_email", to=who.email, locale=None, link="https://secret")
+    return who
+
+
+def step_up(app, who):
+    """As if the password had just been proven again in every session."""
+    with app.app_context(), unit_of_work():
+        db.session.execute(
+            auth.Session.__table__.update()
+            .where(auth.Session.user_id == who.id)
+            .values(reauthenticated_at=utc_now())
+        )
+
+
+def opened(data):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        return {name: json.loads(archive.read(name)) for name in archive.namelist()}
+
+
+def everything(app):
+    """Every row of every table, as one text each."""
+    with app.app_context():
+        for table in db.metadata.tables.values():
+            for row in db.session.execute(select(table)).mappings():
+                yield table.name, str({name: str(value) for name, value in row.items()})
