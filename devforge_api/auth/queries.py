@@ -42,7 +42,8 @@ ACCOUNT_ACTIONS = (
 
 # After these, codes that were guessed before are of no use to anybody, or an operator forgives them.
 NEW_SECRETS = (
-    "auth.account_claimed", "auth.mfa_enabled", "auth.password_changed", "auth.password_reset", "user.unlocked",
+    "user.unlocked", "auth.account_claimed", "auth.mfa_enabled", "auth.password_changed",
+    "auth.password_reset",
 )  # fmt: skip
 
 SESSIONS = Listing(
@@ -102,8 +103,7 @@ def activity(user_id: UUID) -> Select[AuditEvent]:
     """The user's sign-ins, failed ones too, and every change of the ways into the account."""
     by_auth = AuditEvent.action.startswith("auth.", autoescape=True)
     about = and_(AuditEvent.target_id == user_id, or_(by_auth, AuditEvent.action.in_(ACCOUNT_ACTIONS)))
-    # Some concern a part of it, such as a token, and are found by who did them.
-    of_a_part = and_(AuditEvent.actor_id == user_id, AuditEvent.target_type != "user", by_auth)
+    of_a_part = and_(AuditEvent.actor_id == user_id, AuditEvent.target_type != "user", by_auth)  # a token's
     return select(AuditEvent).where(or_(about, of_a_part))
 
 
