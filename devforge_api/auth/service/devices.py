@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from devforge_api.auth.service import whereabouts
+from devforge_api.auth.queries import whereabouts
 from devforge_api.core import signing
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from devforge_api.auth.service import devices, whereabouts
+from devforge_api.auth.queries import whereabouts
+from devforge_api.auth.service import devices
 from devforge_api.auth.service.devices import Device
 from devforge_api.core import signing
 from devforge_api.core.clock import rfc3339, utc_now

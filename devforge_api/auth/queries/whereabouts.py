@@ -1,7 +1,4 @@
-"""What is known of an account before anybody has proven anything, and of where it was used.
-
-Reads that sign-in rests on; here, so that they stand beside what they are for.
-"""
+"""What is known of an account before anybody has proven anything, and of where it was used."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from sqlalchemy import Row, bindparam, exists, literal_column, or_, select
 from devforge_api.auth.models import RevokeReason, Session
 from devforge_api.core.db import db
 from devforge_api.core.statements import Prepared
-from devforge_api.users.service import User
+from devforge_api.users.models import User
 
 # Ended because they were not the owner's: that they were there proves nothing.
 _NOT_DISOWNED = or_(
