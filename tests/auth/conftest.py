@@ -15,10 +15,11 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
-from sqlalchemy import update
+from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
 from devforge_api.app import create_app
+from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.models import Session, TotpFactor
 from devforge_api.core import passwords
 from devforge_api.core.clock import utc_now
@@ -241,3 +242,26 @@ def _held(*semaphores: Any) -> Iterator[None]:
 def every_hasher_busy() -> AbstractContextManager[None]:
     """All places in the queue to the hasher, taken by others."""
     return _held(passwords._queue)
+
+
+@pytest.fixture
+def ada(api: Api) -> Person:
+    return api.person(email="ada@example.com")
+
+
+@pytest.fixture
+def app_of_ada(authenticator: Callable[[Person], Any], ada: Person) -> Any:
+    """Ada's authenticator app: from now on her sign-in asks for its code."""
+    return authenticator(ada)
+
+
+@pytest.fixture
+def trail(app: Flask) -> Callable[..., list[str]]:
+    """What was done to accounts, in order."""
+
+    def read(like: str = "auth.%") -> list[str]:
+        with app.app_context():
+            statement = select(AuditEvent.action).where(AuditEvent.action.like(like)).order_by(AuditEvent.id)
+            return list(db.session.scalars(statement))
+
+    return read

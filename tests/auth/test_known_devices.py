@@ -34,11 +34,6 @@ def early_in_a_minute(steady_minute):
 
 
 @pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
-@pytest.fixture
 def token(calls, ada):
     """The device token of a device that has signed in, at an address that is not used again."""
     return calls.login(ada.email, **at("192.0.2.1")).json["data"]["device_token"]

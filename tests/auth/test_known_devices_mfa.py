@@ -16,11 +16,6 @@ def early_in_a_minute(steady_minute):
     """Counts must not end between two steps."""
 
 
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
 def test_the_device_is_known_still_when_the_second_factor_is_proven(app, api, calls, ada, authenticator):
     known = calls.login(ada.email).json["data"]["device_token"]
     phone = authenticator(ada)

@@ -10,11 +10,6 @@ from devforge_api.users.models import User
 from tests.factories import PASSWORD, code_of
 
 
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
 def headers_that_vary(response) -> dict[str, str]:
     return {
         name: value for name, value in response.headers if name not in {"X-Request-ID", "RateLimit-Reset"}

@@ -7,33 +7,12 @@ import pytest
 import segno
 from sqlalchemy import select
 
-from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.models import RecoveryCode, TotpFactor
 from devforge_api.core.db import db
 from devforge_api.core.encryption import decrypt, fingerprint
 from tests.factories import PASSWORD, code_of
 
 NEW_PASSWORD = "staple orbit lantern"
-
-
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
-@pytest.fixture
-def app_of_ada(authenticator, ada):
-    return authenticator(ada)
-
-
-@pytest.fixture
-def trail(app):
-    def read(like="auth.%"):
-        with app.app_context():
-            statement = select(AuditEvent.action).where(AuditEvent.action.like(like)).order_by(AuditEvent.id)
-            return list(db.session.scalars(statement))
-
-    return read
 
 
 def state(api, who):

@@ -16,26 +16,6 @@ from tests.factories import PASSWORD, code_of
 NEW_PASSWORD = "staple orbit lantern"
 
 
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
-@pytest.fixture
-def app_of_ada(authenticator, ada):
-    return authenticator(ada)
-
-
-@pytest.fixture
-def trail(app):
-    def read(like="auth.%"):
-        with app.app_context():
-            statement = select(AuditEvent.action).where(AuditEvent.action.like(like)).order_by(AuditEvent.id)
-            return list(db.session.scalars(statement))
-
-    return read
-
-
 def test_a_wrong_code_leaves_the_challenge_until_the_fifth(app_of_ada, trail):
     patient, hasty = app_of_ada.challenge(), app_of_ada.challenge()
     for _ in range(4):

@@ -29,11 +29,6 @@ def reset(api):
     )
 
 
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
 def test_a_letter_leads_to_a_new_password(api, calls, mailbox, ada, forgot, reset):
     assert forgot("ADA@example.com").status_code == 202
     letter = mailbox.last(ada.email)

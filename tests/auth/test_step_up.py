@@ -72,11 +72,6 @@ def test_none_of_them_takes_a_tools_token(app, api):
 # --- POST /auth/reauth --------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ada(api):
-    return api.person(email="ada@example.com")
-
-
 def mark_of(app, session_id):
     with app.app_context():
         return db.session.scalar(select(Session.reauthenticated_at).where(Session.id == session_id))

@@ -152,28 +152,31 @@ def _given() -> _Given:
     return _Given(**found)
 
 
+def _takes_back(view: Callable[..., Any]) -> Callable[..., Any]:
+    """How either way back is answered and refused."""
+    refused = blp.raises(
+        ProviderNotFound, ProviderStateInvalid, ProviderDenied, ProviderAnswerInvalid, ProviderUnavailable,
+        ProviderEmailMissing, LinkRequired, AccountDisabled, EmailNotVerified,
+    )  # fmt: skip
+    elsewhere = blp.alt_response(
+        303, description="To `next`, with `#code=…` or `#error=…`, where it was given."
+    )
+    answered: Callable[..., Any] = blp.response(200, LoginAnswerSchema)(elsewhere(refused(view)))
+    return answered
+
+
 @blp.route("/oauth/<provider>/callback")
 class ProviderCallback(MethodView):
     """The way back."""
 
     @public()
-    @blp.response(200, LoginAnswerSchema)
-    @blp.alt_response(303, description="To `next`, with `#code=…` or `#error=…`, where it was given.")
-    @blp.raises(
-        ProviderNotFound, ProviderStateInvalid, ProviderDenied, ProviderAnswerInvalid, ProviderUnavailable,
-        ProviderEmailMissing, LinkRequired, AccountDisabled, EmailNotVerified,
-    )  # fmt: skip
+    @_takes_back
     def get(self, provider: str) -> Tokens | Challenge | Response:
         """Take a browser back from an identity provider"""
         return _back(find_provider(provider), _given())
 
     @public()
-    @blp.response(200, LoginAnswerSchema)
-    @blp.alt_response(303, description="To `next`, with `#code=…` or `#error=…`, where it was given.")
-    @blp.raises(
-        ProviderNotFound, ProviderStateInvalid, ProviderDenied, ProviderAnswerInvalid, ProviderUnavailable,
-        ProviderEmailMissing, LinkRequired, AccountDisabled, EmailNotVerified,
-    )  # fmt: skip
+    @_takes_back
     def post(self, provider: str) -> Tokens | Challenge | Response:
         """Take a browser back from a provider that lets it send a form, as Apple does"""
         return _back(find_provider(provider), _given())
