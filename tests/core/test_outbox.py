@@ -8,33 +8,19 @@ from devforge_api.core import outbox
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting, occasion
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.outbox import EventType, OutboxRow, OutboxStatus
+from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from devforge_api.core.worker import WorkerThread, drain
 from devforge_api.licenses.models import Product
+from tests.core.happenings import NAME, emit, rows, subscribing
 
-NAME = "test.happened"
 pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
 def subscribe(app):
     """Subscribe functions to an event of the test's own."""
-    catalogue = app.extensions["devforge-events"]
-    app.extensions["devforge-events"] = {**catalogue, NAME: EventType("A test.", frozenset({"n"}))}
-    yield outbox.on(NAME)
-    outbox._subscribers.pop(NAME, None)
-    app.extensions["devforge-events"] = catalogue
-
-
-def emit(*numbers):
-    with unit_of_work():
-        for number in numbers:
-            outbox.emit(NAME, n=number)
-
-
-def rows():
-    db.session.remove()
-    return list(db.session.scalars(select(OutboxRow).order_by(OutboxRow.id)))
+    with subscribing(app) as subscribe:
+        yield subscribe
 
 
 def make_due():

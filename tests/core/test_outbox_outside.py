@@ -5,38 +5,21 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from devforge_api.core import outbox, worker
+from devforge_api.core import worker
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, in_unit_of_work, unit_of_work
-from devforge_api.core.outbox import EventType, OutboxRow, OutboxStatus, Undeliverable
+from devforge_api.core.outbox import OutboxRow, OutboxStatus, Undeliverable
 from devforge_api.core.worker import drain
 from devforge_api.licenses.models import Product
+from tests.core.happenings import emit, rows, subscribing
 
-NAME = "test.happened"
 pytestmark = pytest.mark.usefixtures("context")
 
 
 @pytest.fixture
 def subscribe(app):
-    catalogue = app.extensions["devforge-events"]
-    app.extensions["devforge-events"] = {**catalogue, NAME: EventType("A test.", frozenset({"n"}))}
-    outside = set(outbox._outside)
-    yield outbox.on(NAME, outside=True)
-    outbox._subscribers.pop(NAME, None)
-    outbox._outside.clear()
-    outbox._outside.update(outside)
-    app.extensions["devforge-events"] = catalogue
-
-
-def emit(*numbers):
-    with unit_of_work():
-        for number in numbers:
-            outbox.emit(NAME, n=number)
-
-
-def rows():
-    db.session.remove()
-    return list(db.session.scalars(select(OutboxRow).order_by(OutboxRow.id)))
+    with subscribing(app, outside=True) as subscribe:
+        yield subscribe
 
 
 def product(code):
