@@ -12,7 +12,7 @@ from uuid import UUID
 from devforge_api.audit import service as audit
 from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import Purpose, RevokeReason
-from devforge_api.auth.service import notices, one_time, sign_in
+from devforge_api.auth.service import claims, notices, one_time, sign_in
 from devforge_api.auth.service.one_time import Consumed
 from devforge_api.auth.service.sessions import revoke_all
 from devforge_api.core.clock import utc_now
@@ -124,7 +124,8 @@ def prepare_reset(token: str, password: str) -> str:
 def reset_password(token: str, password_hash: str) -> None:
     """Set the password of whoever got the letter; every device is signed out.
 
-    Signs nobody in: a second factor is asked for as always.
+    Signs nobody in: a second factor is asked for as always. Where nobody had verified the address,
+    whoever made the account may have been a stranger: no way in that was prepared stays good.
 
     :param password_hash: by `prepare_reset`.
     :raises OneTimeTokenInvalid: used, voided or expired meanwhile.
@@ -132,6 +133,8 @@ def reset_password(token: str, password_hash: str) -> None:
     user = _user_of(one_time.consume(Purpose.RESET_PASSWORD, token))
     one_time.void(user.id, *one_time.OUTDATED)
     users.set_password(user, password_hash)
+    if not user.email_verified:
+        claims.end_prepared_ways(user.id)
     users.verify_email(user)
     _end_everything(user)
     audit.record("auth.password_reset", target_type="user", target_id=user.id, actor_id=user.id)

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from devforge_api.audit import service as audit
@@ -24,17 +24,8 @@ from devforge_api.auth.errors import (
     LinkRequired,
     ProviderEmailMissing,
 )
-from devforge_api.auth.models import (
-    DeviceGrant,
-    Identity,
-    PersonalAccessToken,
-    Purpose,
-    RecoveryCode,
-    RevokeReason,
-    ServiceAccount,
-    TotpFactor,
-)
-from devforge_api.auth.service import one_time
+from devforge_api.auth.models import Identity, Purpose, RevokeReason
+from devforge_api.auth.service import claims, one_time
 from devforge_api.auth.service.admission import Challenge, admit
 from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.auth.service.vouched import VouchedIdentity
@@ -147,15 +138,8 @@ def _claim(user: User, identity: Identity) -> None:
     users.invalidate_tokens(user)
     revoke_all(user.id, RevokeReason.REVOKED)
     one_time.void(user.id, *Purpose)
-    for theirs in (
-        delete(PersonalAccessToken).where(PersonalAccessToken.user_id == user.id),
-        delete(ServiceAccount).where(ServiceAccount.owner_id == user.id),
-        delete(DeviceGrant).where(DeviceGrant.user_id == user.id),
-        delete(TotpFactor).where(TotpFactor.user_id == user.id),
-        delete(RecoveryCode).where(RecoveryCode.user_id == user.id),
-        delete(Identity).where(Identity.user_id == user.id, Identity.id != identity.id),
-    ):
-        db.session.execute(theirs, execution_options={"synchronize_session": False})
+    claims.end_prepared_ways(user.id, but=identity.id)
+    claims.end_second_factor(user.id)
     audit.record("auth.account_claimed", target_type="user", target_id=user.id, actor_id=user.id)
     users.verify_email(user)
 
