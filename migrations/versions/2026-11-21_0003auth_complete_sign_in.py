@@ -20,6 +20,7 @@ def upgrade() -> None:
         "mails",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("recipient", sa.String(length=800), nullable=False),
+        sa.Column("counted_as", sa.String(length=32), nullable=False),
         sa.Column("letter", sa.String(length=64), nullable=False),
         sa.Column("locale", sa.String(length=35), nullable=True),
         sa.Column("params", sa.Text(), nullable=True),
@@ -29,6 +30,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_mails_created_at", "mails", ["created_at"], unique=False)
     op.create_index("ix_mails_recipient_created_at", "mails", ["recipient", "created_at"], unique=False)
+    op.create_index("ix_mails_counted_as_created_at", "mails", ["counted_as", "created_at"], unique=False)
     op.create_table(
         "device_grants",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -264,6 +266,7 @@ def downgrade() -> None:
     op.drop_index("ix_device_grants_session_id", table_name="device_grants")
     op.drop_index("ix_device_grants_expires_at", table_name="device_grants")
     op.drop_table("device_grants")
+    op.drop_index("ix_mails_counted_as_created_at", table_name="mails")
     op.drop_index("ix_mails_recipient_created_at", table_name="mails")
     op.drop_index("ix_mails_created_at", table_name="mails")
     op.drop_table("mails")

@@ -6,6 +6,7 @@ They hold nothing that a stranger has typed in a form that could lead anywhere.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,18 +18,20 @@ from devforge_api.users.errors import UserNotFound
 
 PROVIDERS = {"apple": "Apple", "github": "GitHub", "google": "Google", "microsoft": "Microsoft"}
 DEVICE_LENGTH = 60
+UNVERIFIED_A_DAY = 5
 
 
 def tell(user_id: UUID, letter: str, *, even_unverified: bool = False, **params: Any) -> None:
     """Write to the account's address, if it is known to be its owner's.
 
-    :param even_unverified: what happened must be told, and there may be no better address.
+    :param even_unverified: what happened must be told, and there may be no better address; but
+        whoever has taken somebody else's may cause it as often as they like: five times a day.
     """
     try:
         user = users.get_user(user_id)
     except UserNotFound:
         return
-    if user.email_verified or even_unverified:
+    if user.email_verified or (even_unverified and _is_rare(letter, user.email)):
         outgoing.send(letter, to=user.email, locale=user.locale, at=moment(), **params)
 
 
@@ -47,6 +50,11 @@ def provider_name(key: str) -> str:
 def moment() -> str:
     """Now, in words that hold in every language."""
     return f"{utc_now():%Y-%m-%d %H:%M} UTC"
+
+
+def _is_rare(letter: str, to: str) -> bool:
+    since = utc_now() - timedelta(days=1)
+    return outgoing.count_since(since, to=to, letters=(letter,)) < UNVERIFIED_A_DAY
 
 
 def _harmless(device_name: str) -> str:

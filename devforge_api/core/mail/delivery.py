@@ -28,7 +28,7 @@ from devforge_api.core.outbox import Undeliverable, on
 def deliver(payload: dict[str, Any]) -> Callable[[], None] | None:
     """Send a letter; what it returns notes that, and forgets what stood in it."""
     mail = db.session.get(Mail, UUID(payload["mail_id"]))
-    if mail is None or mail.sent_at is not None:
+    if mail is None or mail.sent_at is not None or not mail.recipient:
         return None  # its recipient was erased, or it was sent and only the note was lost
     params = json.loads(decrypt(mail.params)) if mail.params else {}
     release_connection()

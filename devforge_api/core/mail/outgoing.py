@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, String, Text, delete, func, select, update
+from sqlalchemy import Index, String, Text, Update, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
+from devforge_api.core import signing
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import Model, db, uuid7
 from devforge_api.core.encryption import encrypt
@@ -26,10 +28,14 @@ class Mail(Model):
     __table_args__ = (
         Index("ix_mails_created_at", "created_at"),
         Index("ix_mails_recipient_created_at", "recipient", "created_at"),
+        Index("ix_mails_counted_as_created_at", "counted_as", "created_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
-    recipient: Mapped[str] = mapped_column(String(800))
+    recipient: Mapped[str] = mapped_column(String(800))  # empty: forgotten, and written to no more
+    # However the address is spelt, and also once it is forgotten: else whoever makes and erases
+    # accounts with somebody's address could have any number of letters written to them.
+    counted_as: Mapped[str] = mapped_column(String(32))
     letter: Mapped[str] = mapped_column(String(64))
     locale: Mapped[str | None] = mapped_column(String(35))
     params: Mapped[str | None] = mapped_column(Text)  # encrypted JSON, forgotten once it is sent
@@ -44,28 +50,43 @@ def send(letter: str, *, to: str, locale: str | None, **params: Any) -> None:
     :param locale: of the reader, BCP 47; the default language where there is no such letter.
     :param params: JSON values that the template shows; links and their secrets among them.
     """
-    mail = Mail(id=uuid7(), recipient=to, letter=letter, locale=locale, params=encrypt(json.dumps(params)))
+    mail = Mail(
+        id=uuid7(),
+        recipient=to,
+        counted_as=counted_as(to),
+        letter=letter,
+        locale=locale,
+        params=encrypt(json.dumps(params)),
+    )
     db.session.add(mail)
     db.session.flush()
     emit(EVENT, mail_id=str(mail.id))
 
 
 def count_since(since: datetime, *, to: str, letters: tuple[str, ...]) -> int:
-    """How many of these letters were written to an address since a moment, sent or not."""
+    """How many of these letters were written to an address since a moment, sent or not.
+
+    In whatever case the address was written, and also to an account that is erased since.
+    """
     statement = select(func.count()).where(
-        Mail.recipient == to, Mail.created_at > since, Mail.letter.in_(letters)
+        Mail.counted_as == counted_as(to), Mail.created_at > since, Mail.letter.in_(letters)
     )
     return db.session.scalar(statement) or 0
 
 
 def purge_sent(now: datetime) -> int:
-    """Delete what was sent longer ago than it is kept; never what waits. Returns how many."""
-    result: Any = db.session.execute(delete(Mail).where(Mail.sent_at < now - SENT_KEPT))
+    """Delete what was sent, or forgotten, longer ago than it is kept; never what waits. Returns how many."""
+    before = now - SENT_KEPT
+    forgotten = and_(Mail.recipient == "", Mail.created_at < before)
+    result: Any = db.session.execute(delete(Mail).where(or_(Mail.sent_at < before, forgotten)))
     return int(result.rowcount)
 
 
-def forget_recipient(address: str) -> None:
-    """Let no row name this address: what waits is not sent, what was sent stays without it."""
-    mine = Mail.recipient == address
-    db.session.execute(delete(Mail).where(mine, Mail.sent_at.is_(None)))
-    db.session.execute(update(Mail).where(mine).values(recipient=""))
+def forget_recipient(address: str) -> Update:
+    """The statement by which no row names this address any more, and what waits is not sent."""
+    return update(Mail).where(Mail.recipient == address).values(recipient="", params=None, locale=None)
+
+
+def counted_as(address: str) -> str:
+    """What letters to an address are counted under; tells nobody the address."""
+    return signing.pseudonym("mail", unicodedata.normalize("NFC", address).casefold())
