@@ -16,12 +16,12 @@ from devforge_api.core import personal_data
 from devforge_api.core.api import Blueprint
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
-from devforge_api.core.errors import EditConflict, PreconditionFailed
+from devforge_api.core.errors import EditConflict, PreconditionFailed, ReauthRequired
 from devforge_api.core.idempotency import idempotent
 from devforge_api.core.limits import Limit, charge
 from devforge_api.core.passwords import check_new_password, hash_password
 from devforge_api.core.responses import carries_secret, check_precondition, success
-from devforge_api.core.security import requires
+from devforge_api.core.security import insist_on_recent_proof, requires
 from devforge_api.users import queries, service
 from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted, UserNotFound
 from devforge_api.users.models import User
@@ -48,6 +48,15 @@ def _current(user: User) -> User:
 
 def _own() -> User:
     return _current(service.get_user(principal().user_id, for_update=True))
+
+
+def _insist_if_own(user_id: UUID) -> None:
+    """One's own account is guarded by the same proof by whatever address it is reached.
+
+    :raises ReauthRequired: the caller has not proven lately who they are, or is a tool.
+    """
+    if user_id == principal().user_id:
+        insist_on_recent_proof(principal())
 
 
 def _password_hashed(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -146,9 +155,10 @@ class UserExport(MethodView):
 
     @requires("users:write")
     @blp.response(200, BINARY, content_type="application/zip")
-    @blp.raises(UserNotFound)
+    @blp.raises(UserNotFound, ReauthRequired)
     def get(self, user_id: UUID) -> Response:
-        """Download everything that is kept about a user"""
+        """Download everything that is kept about a user; about oneself as by /me"""
+        _insist_if_own(user_id)
         return _archive(user_id)
 
 
@@ -239,8 +249,9 @@ class OneUser(MethodView):
 
     @requires("users:write")
     @blp.response(204)
-    @blp.raises(UserNotFound, LastAdmin, PreconditionFailed, EditConflict)
+    @blp.raises(UserNotFound, LastAdmin, PreconditionFailed, EditConflict, ReauthRequired)
     @unit_of_work()
     def delete(self, user_id: UUID) -> None:
-        """Delete a user"""
+        """Delete a user; oneself as by /me"""
+        _insist_if_own(user_id)
         service.delete_user(_current(service.get_user_beside_admins(user_id)))

@@ -25,13 +25,13 @@ def state(api, who):
 def test_nothing_is_asked_for_before_the_app_is_confirmed(api, calls, ada):
     off = {"totp_enabled": False, "confirmed_at": None, "recovery_codes_left": 0}
     assert state(api, ada) == off
-    assert api.post("/auth/mfa/totp", by=ada).status_code == 201
+    assert api.post("/auth/mfa/totp", by=api.reauthenticated(ada)).status_code == 201
     assert state(api, ada) == off
     assert "access_token" in calls.login(ada.email).json["data"]
 
 
 def test_enrolment_gives_the_secret_as_text_link_and_picture(api, ada):
-    answer = api.post("/auth/mfa/totp", by=ada)
+    answer = api.post("/auth/mfa/totp", by=api.reauthenticated(ada))
     data = answer.json["data"]
     assert answer.headers["Cache-Control"] == "no-store"
     assert re.fullmatch("[A-Z2-7]{32}", data["secret"])
@@ -48,6 +48,7 @@ def test_enrolment_gives_the_secret_as_text_link_and_picture(api, ada):
 
 
 def test_enrolling_again_replaces_what_was_not_confirmed(api, ada):
+    api.reauthenticated(ada)
     first, second = (api.post("/auth/mfa/totp", by=ada).json["data"]["secret"] for _ in range(2))
     assert first != second
     refused = api.post("/auth/mfa/totp/confirm", {"code": pyotp.TOTP(first).now()}, by=ada)
@@ -56,6 +57,7 @@ def test_enrolling_again_replaces_what_was_not_confirmed(api, ada):
 
 
 def test_a_confirmed_app_is_not_replaced_by_enrolling_or_confirming_again(api, ada, app_of_ada):
+    api.reauthenticated(ada)
     for path, body in (("/auth/mfa/totp", None), ("/auth/mfa/totp/confirm", {"code": app_of_ada.code()})):
         refused = api.post(path, body, by=ada)
         assert (refused.status_code, code_of(refused)) == (409, "MFA_ALREADY_ENABLED")
@@ -148,7 +150,7 @@ def test_after_a_code_no_older_one_works(app_of_ada):
 
 
 def test_the_code_that_confirmed_the_app_does_not_sign_in(api, ada, authenticator):
-    secret = api.post("/auth/mfa/totp", by=ada).json["data"]["secret"]
+    secret = api.post("/auth/mfa/totp", by=api.reauthenticated(ada)).json["data"]["secret"]
     code = pyotp.TOTP(secret).now()
     assert api.post("/auth/mfa/totp/confirm", {"code": code}, by=ada).status_code == 200
     challenge = api.post("/auth/login", {"email": ada.email, "password": PASSWORD}).json["data"]
@@ -209,7 +211,7 @@ def test_removing_the_factor_takes_codes_and_open_challenges_along(app, api, cal
 
 
 def test_an_enrolment_that_was_never_confirmed_is_removed_silently(api, ada, trail):
-    api.post("/auth/mfa/totp", by=ada)
+    api.post("/auth/mfa/totp", by=api.reauthenticated(ada))
     api.reauthenticated(ada)
     assert api.delete("/auth/mfa/totp", by=ada).status_code == 204
     assert trail("auth.mfa%") == []

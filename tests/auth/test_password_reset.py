@@ -170,3 +170,14 @@ def test_one_purpose_s_token_is_none_for_another(api, calls, mailbox, ada, forgo
     forgot(ada.email)
     assert api.post("/auth/email/verify", {"token": mailbox.last(ada.email).token}).status_code == 410
     assert calls.login(ada.email, PASSWORD).status_code == 200
+
+
+@pytest.mark.parametrize("lifted", [False, True])
+def test_a_ban_makes_the_links_of_before_worthless_for_good(api, mailbox, ada, forgot, reset, lifted):
+    forgot(ada.email)
+    token = mailbox.last(ada.email).token
+    api.ban(ada.id)
+    if lifted:
+        api.deliver()
+        assert api.patch(f"/users/{ada.id}", {"status": "active"}, by=api.admin()).status_code == 200
+    assert code_of(reset(token)) == "ONE_TIME_TOKEN_INVALID"

@@ -17,7 +17,8 @@ from tests.factories import PASSWORD, V1, Person, code_of
 
 # Removed here only with a reason: each of these is a way to take an account over, or to end it.
 AT_LEAST = {
-    "DELETE /users/me", "DELETE /auth/mfa/totp", "POST /auth/mfa/recovery-codes", "POST /auth/tokens",
+    "DELETE /users/me", "POST /auth/mfa/totp", "DELETE /auth/mfa/totp", "POST /auth/mfa/recovery-codes",
+    "POST /auth/tokens",
     "POST /auth/service-accounts", "POST /auth/service-accounts/<uuid:service_account_id>/tokens",
 }  # fmt: skip
 JUNK = {"data": b"not JSON", "content_type": "text/plain"}
@@ -54,6 +55,20 @@ def test_each_of_them_refuses_before_it_looks_at_the_body_and_only_until_reauth(
         rewind(session_of(who), reauthenticated_at=utc_now() - timedelta(minutes=9, seconds=50))
         passed = api.call(method, path, by=who, **JUNK)
         assert passed.status_code not in {401, 403}, (rule, passed.status_code)
+
+
+def test_an_admins_own_account_is_guarded_by_its_other_address_too(app, api):
+    api.admin()
+    who = api.admin()
+    with app.app_context(), unit_of_work():
+        tool = personal_tokens.create(who.id, name="Tool", scopes=["users:write"], expires_in_days=1).token
+    for headers in (who.headers, {"Authorization": f"Bearer {tool}"}):
+        for method, path in (("GET", f"/users/{who.id}/export"), ("DELETE", f"/users/{who.id}")):
+            refused = api.call(method, path, headers=headers)
+            assert (refused.status_code, code_of(refused)) == (403, "REAUTH_REQUIRED"), path
+    api.reauthenticated(who)
+    assert api.get(f"/users/{who.id}/export", by=who).status_code == 200
+    assert api.delete(f"/users/{who.id}", by=who).status_code == 204
 
 
 def test_none_of_them_takes_a_tools_token(app, api):

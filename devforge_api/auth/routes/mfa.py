@@ -55,7 +55,7 @@ class Mfa(MethodView):
 class Totp(MethodView):
     """The caller's authenticator app."""
 
-    @requires("security:write")
+    @requires("security:write", step_up=True)  # else a thief of the token locks the owner out
     @blp.response(201, EnrolmentSchema)
     @blp.raises(MfaAlreadyEnabled)
     @unit_of_work()

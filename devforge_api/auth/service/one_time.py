@@ -65,7 +65,7 @@ def consume(purpose: Purpose, token: str) -> Consumed:
     """Use a token up, and lock its user.
 
     :raises OneTimeTokenInvalid: unknown, of another purpose, used, voided or expired; or its user
-        is gone.
+        is gone or may not act.
     """
     row = find(purpose, token)
     user = None
@@ -74,6 +74,8 @@ def consume(purpose: Purpose, token: str) -> Consumed:
             user = users.get_user(row.user_id, for_update=True)
         except UserNotFound:
             raise OneTimeTokenInvalid from None
+        if not user.is_active:
+            raise OneTimeTokenInvalid
     use(row)
     return Consumed(user, data_of(row))
 
