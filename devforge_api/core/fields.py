@@ -85,6 +85,8 @@ class Email(fields.Email):
             if len(value) > 320:  # before the address is parsed
                 raise ValidationError("Longer than maximum length 254.")
             value = unicodedata.normalize("NFC", value.strip())
+            if not value.isprintable():  # servers drop what nobody sees: one mailbox, many accounts
+                raise ValidationError("Not a valid email address.")
         result: str = super()._deserialize(value, attr, data, **kwargs)
         return result
 

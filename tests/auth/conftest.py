@@ -160,27 +160,31 @@ def rewind(app: Flask) -> Callable[..., None]:
     return change
 
 
-_MARKS = select(Session.id, Session.reauthenticated_at)
-
-
 class Authenticator:
     """A person's confirmed authenticator app, and the recovery codes that came with it."""
 
     def __init__(self, api: Api, person: Person) -> None:
         self.api, self.person = api, person
-        with api.app.app_context():
-            proven_at = dict(db.session.execute(_MARKS.where(Session.user_id == person.id)).all())
-        api.reauthenticated(person)
-        enrolled = api.post("/auth/mfa/totp", by=person)
+        with self._as_if_proven():
+            enrolled = api.post("/auth/mfa/totp", by=person)
         assert enrolled.status_code == 201, enrolled.json
-        with api.app.app_context(), unit_of_work():  # what follows is proven as recently as before
-            for session_id, moment in proven_at.items():
-                mark = update(Session).where(Session.id == session_id)
-                db.session.execute(mark.values(reauthenticated_at=moment))
         self.secret: str = enrolled.get_json()["data"]["secret"]
         confirmed = api.post("/auth/mfa/totp/confirm", {"code": self.code()}, by=person)
         assert confirmed.status_code == 200, confirmed.json
         self.recovery_codes: list[str] = confirmed.get_json()["data"]["recovery_codes"]
+
+    @contextmanager
+    def _as_if_proven(self) -> Iterator[None]:
+        """Let the person's sessions count as proven a moment ago; afterwards all is as it was."""
+        theirs = Session.user_id == self.person.id
+        with self.api.app.app_context(), unit_of_work():
+            marks = db.session.execute(select(Session.id, Session.reauthenticated_at).where(theirs)).all()
+            db.session.execute(update(Session).where(theirs).values(reauthenticated_at=utc_now()))
+        yield
+        with self.api.app.app_context(), unit_of_work():
+            for session_id, moment in marks:
+                mark = update(Session).where(Session.id == session_id)
+                db.session.execute(mark.values(reauthenticated_at=moment))
 
     def code(self, *, steps_ago: int = 0) -> str:
         """A code that the server has not seen, as if the last one had been used long ago."""

@@ -10,7 +10,8 @@ from jinja2 import Environment, UndefinedError, meta
 
 from devforge_api.core.languages import LANGUAGES, best_language, language_of
 from devforge_api.core.mail import letters
-from devforge_api.core.mail.delivery import compose, wire_address
+from devforge_api.core.mail.addresses import wire_address
+from devforge_api.core.mail.delivery import compose
 from tests.mailbox import parse
 
 LINK = "https://api.example.org/account/verify#token=abc-DEF_123"

@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 from uuid import UUID
 
-import idna
 from flask import current_app
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, release_connection
 from devforge_api.core.encryption import decrypt
+from devforge_api.core.mail.addresses import wire_address
 from devforge_api.core.mail.letters import Rendered, render
 from devforge_api.core.mail.outgoing import EVENT, Mail
 from devforge_api.core.mail.transport import Folder, transport
@@ -94,22 +94,6 @@ def compose(
     message.add_alternative(rendered.html, subtype="html", cte=encoding)
     message["Content-Language"] = rendered.language  # here: adding a part moves such headers into the first
     return message
-
-
-def wire_address(address: str) -> str:
-    """An address as servers take it: its domain in ASCII (IDNA 2008), its local part as it is.
-
-    :raises ValueError: it has no such form.
-    """
-    local, at, domain = address.rpartition("@")
-    if not (local and at) or any(character.isspace() or character in "<>\0" for character in address):
-        raise ValueError("it is no address")
-    if domain.startswith("["):
-        return address
-    try:  # nontransitional: IDNA 2003 would make another domain of straße.example
-        return f"{local}@{idna.encode(domain, uts46=True).decode()}"
-    except idna.IDNAError:
-        raise ValueError("there can be no such domain") from None
 
 
 def _addressee(recipient: str) -> Address:

@@ -15,6 +15,7 @@ from devforge_api.core import signing
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import Model, db, uuid7
 from devforge_api.core.encryption import encrypt
+from devforge_api.core.mail.addresses import wire_address
 from devforge_api.core.outbox import emit
 
 EVENT = "mail.requested"
@@ -89,4 +90,8 @@ def forget_recipient(address: str) -> Update:
 
 def counted_as(address: str) -> str:
     """What letters to an address are counted under; tells nobody the address."""
+    try:
+        address = wire_address(address)  # a domain has many spellings that lead to one mailbox
+    except ValueError:
+        pass  # nothing is sent there
     return signing.pseudonym("mail", unicodedata.normalize("NFC", address).casefold())
