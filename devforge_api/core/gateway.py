@@ -159,7 +159,7 @@ def _admit(now: Request, access: security.Access | None) -> None:
     if access.scope not in principal.scopes:
         raise Forbidden(None, scope=access.scope)
     if access.step_up:
-        security.insist_on_recent_proof(principal)
+        security.insist_on_proof(principal, access.step_up)
 
 
 def bearer_token() -> str:

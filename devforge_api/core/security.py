@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from flask import Flask, Request, current_app
@@ -20,6 +21,13 @@ DECLARED = ("/api/", "/oauth/", "/.well-known/", "/device")
 View = TypeVar("View", bound=Callable[..., Any])
 
 
+class StepUp(StrEnum):
+    """How a caller must have proven, within the last minutes, who they are."""
+
+    ANEW = "anew"  # again, since signing in
+    LATELY = "lately"  # by signing in, or again since
+
+
 class Authority(Protocol):
     """Whoever issues tokens, and knows which ones still admit."""
 
@@ -32,8 +40,8 @@ class Authority(Protocol):
     def confirm(self, principal: Principal) -> bool:
         """Whether the database still admits the caller."""
 
-    def is_recent(self, principal: Principal) -> bool:
-        """Whether the caller has proven a few minutes ago who they are."""
+    def is_proven(self, principal: Principal, step_up: StepUp) -> bool:
+        """Whether the caller has proven a few minutes ago, in this way, who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,15 @@ class Access:
 
     :param scope: the scope that the token must carry; None on public routes.
     :param limit: the budget that a public route charges to the address.
-    :param step_up: the caller must have proven a few minutes ago who they are.
+    :param step_up: the caller must have proven a few minutes ago, in this way, who they are.
     """
 
     scope: str | None
     limit: Limit = Limit.ANONYMOUS
-    step_up: bool = False
+    step_up: StepUp | None = None
 
 
-def requires(scope: str, *, step_up: bool = False) -> Callable[[View], View]:
+def requires(scope: str, *, step_up: StepUp | None = None) -> Callable[[View], View]:
     """Only callers with this scope. Outermost: 401 and 403 come before 415 and 422.
 
     :param step_up: for what a stolen token must not be enough for; 403 ``REAUTH_REQUIRED``.
@@ -131,11 +139,11 @@ def admit(token: str) -> Principal:
     return principal
 
 
-def insist_on_recent_proof(principal: Principal) -> None:
+def insist_on_proof(principal: Principal, step_up: StepUp) -> None:
     """For routes with ``step_up``.
 
     :raises ReauthRequired: the caller has not proven lately who they are, or is a tool.
     """
     authority: Authority = current_app.extensions["devforge-authority"]
-    if not authority.is_recent(principal):
+    if not authority.is_proven(principal, step_up):
         raise ReauthRequired

@@ -21,7 +21,7 @@ from devforge_api.core.idempotency import idempotent
 from devforge_api.core.limits import Limit, charge
 from devforge_api.core.passwords import check_new_password, hash_password
 from devforge_api.core.responses import carries_secret, check_precondition, success
-from devforge_api.core.security import insist_on_recent_proof, requires
+from devforge_api.core.security import StepUp, insist_on_proof, requires
 from devforge_api.users import queries, service
 from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted, UserNotFound
 from devforge_api.users.models import User
@@ -56,7 +56,7 @@ def _insist_if_own(user_id: UUID) -> None:
     :raises ReauthRequired: the caller has not proven lately who they are, or is a tool.
     """
     if user_id == principal().user_id:
-        insist_on_recent_proof(principal())
+        insist_on_proof(principal(), StepUp.ANEW)
 
 
 def _password_hashed(view: Callable[..., Response]) -> Callable[..., Response]:
@@ -101,7 +101,7 @@ class OwnAccount(MethodView):
         """Change part of one's own profile"""
         return service.update_user(_own(), data)
 
-    @requires("profile:write", step_up=True)
+    @requires("profile:write", step_up=StepUp.ANEW)
     @blp.response(204)
     @blp.raises(LastAdmin, PreconditionFailed, EditConflict)
     @unit_of_work()
@@ -142,7 +142,7 @@ def _archive(user_id: UUID) -> Response:
 class OwnExport(MethodView):
     """Everything that is known of the caller."""
 
-    @requires("security:read", step_up=True)
+    @requires("security:read", step_up=StepUp.ANEW)
     @blp.response(200, BINARY, content_type="application/zip")
     def get(self) -> Response:
         """Download everything that is kept about oneself"""

@@ -11,6 +11,7 @@ from devforge_api.auth.models import Session
 from devforge_api.auth.service import personal_tokens, sessions
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.security import StepUp
 from devforge_api.users import service as users
 from devforge_api.users.service import Role
 from tests.factories import PASSWORD, V1, Person, code_of
@@ -24,13 +25,13 @@ AT_LEAST = {
 JUNK = {"data": b"not JSON", "content_type": "text/plain"}
 
 
-def guarded(app):
-    """Every (method, path) that asks for a recent proof."""
+def guarded(app, *kinds):
+    """Every (method, path) that asks for a recent proof, of these kinds."""
     declared = app.extensions["devforge-access"]
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"OPTIONS", "HEAD"}):
             access = declared.get((rule.endpoint, method))
-            if access is not None and access.step_up:
+            if access is not None and access.step_up in (kinds or tuple(StepUp)):
                 yield method, rule.rule.removeprefix(V1)
 
 
@@ -46,6 +47,7 @@ def test_the_routes_that_ask_for_a_recent_proof_are_known(app):
 def test_each_of_them_refuses_before_it_looks_at_the_body_and_only_until_reauth(api, session_of, rewind):
     for method, rule in guarded(api.app):
         who, path = api.person(role="admin"), path_of(rule)
+        rewind(session_of(who), created_at=utc_now() - timedelta(minutes=10))
         for _ in range(2):
             refused = api.call(method, path, by=who, **JUNK)
             assert (refused.status_code, code_of(refused)) == (403, "REAUTH_REQUIRED"), rule
@@ -55,6 +57,18 @@ def test_each_of_them_refuses_before_it_looks_at_the_body_and_only_until_reauth(
         rewind(session_of(who), reauthenticated_at=utc_now() - timedelta(minutes=9, seconds=50))
         passed = api.call(method, path, by=who, **JUNK)
         assert passed.status_code not in {401, 403}, (rule, passed.status_code)
+
+
+def test_where_signing_in_counts_nobody_is_asked_again_for_ten_minutes(api, session_of, rewind):
+    routes = list(guarded(api.app, StepUp.LATELY))
+    assert len(routes) == 2
+    for method, rule in routes:
+        who = api.person()
+        assert api.call(method, rule, by=who, **JUNK).status_code not in {401, 403}, rule
+        rewind(session_of(who), created_at=utc_now() - timedelta(minutes=10))
+        assert code_of(api.call(method, rule, by=who, **JUNK)) == "REAUTH_REQUIRED", rule
+    for method, rule in guarded(api.app, StepUp.ANEW):
+        assert code_of(api.call(method, path_of(rule), by=api.admin(), **JUNK)) == "REAUTH_REQUIRED", rule
 
 
 def test_an_admins_own_account_is_guarded_by_its_other_address_too(app, api):

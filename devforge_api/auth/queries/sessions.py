@@ -97,14 +97,17 @@ def find_admitting(session_id: UUID, user_id: UUID) -> User | None:
     return db.session.scalar(_ADMITTING, values)
 
 
-def proven_at(session_id: UUID) -> datetime | None:
-    """When the session's user last proved who they are, for what asks for it anew.
+def proven_at(session_id: UUID, *, signing_in_counts: bool) -> datetime | None:
+    """When the session's user last proved who they are.
 
-    Where there is no password to ask for, signing in by the provider is the proof.
+    :param signing_in_counts: not only what was proven again since; so it is in any case where
+        there is no password to ask for.
     """
-    anew = case(
-        (User.password_hash.is_(None), func.coalesce(Session.reauthenticated_at, Session.created_at)),
-        else_=Session.reauthenticated_at,
+    at_all = func.coalesce(Session.reauthenticated_at, Session.created_at)
+    again = case((User.password_hash.is_(None), at_all), else_=Session.reauthenticated_at)
+    statement = (
+        select(at_all if signing_in_counts else again)
+        .join(User, User.id == Session.user_id)
+        .where(Session.id == session_id)
     )
-    statement = select(anew).join(User, User.id == Session.user_id).where(Session.id == session_id)
     return db.session.scalar(statement)

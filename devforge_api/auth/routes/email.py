@@ -13,7 +13,7 @@ from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import RateLimited, Unavailable
 from devforge_api.core.limits import Limit
-from devforge_api.core.security import public, requires
+from devforge_api.core.security import StepUp, public, requires
 from devforge_api.users.errors import EmailTaken
 from devforge_api.users.service import User
 
@@ -49,7 +49,7 @@ class EmailResend(MethodView):
 class EmailChange(MethodView):
     """Another address."""
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.arguments(AddressSchema)
     @blp.response(202, description="The same for an address that is taken.")
     @blp.raises(RateLimited)

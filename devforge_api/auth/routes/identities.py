@@ -18,7 +18,7 @@ from devforge_api.auth.service import identities, provider_sign_in
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.responses import shaped
-from devforge_api.core.security import requires
+from devforge_api.core.security import StepUp, requires
 
 
 @blp.route("/identities")
@@ -31,7 +31,7 @@ class Identities(MethodView):
         """List the accounts elsewhere by which one signs in"""
         return queries.identities(principal().user_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.arguments(ProviderCodeSchema)
     @blp.response(201, IdentitySchema, location=lambda one: f"/api/v1/auth/identities/{one.id}")
     @blp.alt_response(200, schema=IdentitySchema, description="It was linked already.")
@@ -55,7 +55,7 @@ class OneIdentity(MethodView):
         """Show one of one's own identities"""
         return queries.get_identity(identity_id, user_id=principal().user_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.response(204)
     @blp.raises(IdentityNotFound, LastSignInMethod)
     @unit_of_work()

@@ -36,7 +36,7 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import RateLimited, Unavailable, ValidationFailed
 from devforge_api.core.limits import Limit
 from devforge_api.core.responses import carries_secret
-from devforge_api.core.security import public, requires
+from devforge_api.core.security import StepUp, public, requires
 from devforge_api.users import service as users
 
 
@@ -55,7 +55,7 @@ class Mfa(MethodView):
 class Totp(MethodView):
     """The caller's authenticator app."""
 
-    @requires("security:write", step_up=True)  # else a thief of the token locks the owner out
+    @requires("security:write", step_up=StepUp.LATELY)  # else a thief of the token locks the owner out
     @blp.response(201, EnrolmentSchema)
     @blp.raises(MfaAlreadyEnabled)
     @unit_of_work()
@@ -64,7 +64,7 @@ class Totp(MethodView):
         carries_secret()
         return mfa.enrol(principal().user_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.response(204)
     @blp.raises(MfaNotEnabled)
     @unit_of_work()
@@ -92,7 +92,7 @@ class TotpConfirmation(MethodView):
 class RecoveryCodes(MethodView):
     """Codes for when the app is lost."""
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.LATELY)
     @blp.response(200, RecoveryCodesSchema)
     @blp.raises(MfaNotEnabled)
     @unit_of_work()

@@ -31,7 +31,7 @@ from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import EditConflict, PreconditionFailed
 from devforge_api.core.responses import carries_secret, check_precondition
-from devforge_api.core.security import requires
+from devforge_api.core.security import StepUp, requires
 
 
 def _address_of(made: Made) -> str:
@@ -59,7 +59,7 @@ class AccessTokens(MethodView):
         """List one's own personal access tokens, expired ones too"""
         return queries.access_tokens(principal().user_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.arguments(AccessTokenCreateSchema)
     @blp.response(201, AccessTokenMadeSchema, location=_address_of)
     @blp.raises(TooManyAccessTokens)
@@ -102,7 +102,7 @@ class ServiceAccounts(MethodView):
         """List one's own service accounts"""
         return queries.service_accounts(principal().user_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.arguments(ServiceAccountSchema)
     @blp.response(201, ServiceAccountSchema, location=lambda made: f"/api/v1/auth/service-accounts/{made.id}")
     @blp.raises(TooManyServiceAccounts)
@@ -162,7 +162,7 @@ class ServiceAccountTokens(MethodView):
         tokens = queries.access_tokens(principal().user_id)
         return tokens.where(PersonalAccessToken.service_account_id == service_account_id)
 
-    @requires("security:write", step_up=True)
+    @requires("security:write", step_up=StepUp.ANEW)
     @blp.arguments(ServiceTokenCreateSchema)
     @blp.response(201, AccessTokenMadeSchema, location=_address_of)
     @blp.raises(ServiceAccountNotFound, ServiceAccountDisabled, TooManyAccessTokens)

@@ -16,14 +16,15 @@ from devforge_api.auth.service.sign_in import Proof, still_proven
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.errors import TokenRevoked
+from devforge_api.core.security import StepUp
 from devforge_api.users import service as users
 
 LASTS = timedelta(minutes=10)
 
 
-def is_recent(session_id: UUID) -> bool:
-    """Whether the session's user has proven within ten minutes who they are, by one query."""
-    proven_at = queries.proven_at(session_id)
+def is_proven(session_id: UUID, step_up: StepUp) -> bool:
+    """Whether the session's user has proven within ten minutes, in this way, who they are; one query."""
+    proven_at = queries.proven_at(session_id, signing_in_counts=step_up is StepUp.LATELY)
     return proven_at is not None and utc_now() - proven_at < LASTS
 
 

@@ -6,6 +6,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.service import personal_tokens, reauth
 from devforge_api.auth.tokens import read_access_token
 from devforge_api.core.context import Principal, occasion, principal
+from devforge_api.core.security import StepUp
 from devforge_api.users import service as users
 from devforge_api.users.service import Account, User
 
@@ -30,9 +31,9 @@ def confirm(caller: Principal) -> bool:
     return user is not None and user.is_active and user.token_version <= caller.token_version
 
 
-def is_recent(caller: Principal) -> bool:
-    """Whether the caller's session was opened, or its password proven again, in the last minutes."""
-    return caller.session_id is not None and reauth.is_recent(caller.session_id)
+def is_proven(caller: Principal, step_up: StepUp) -> bool:
+    """Whether the caller has proven in the last minutes, in this way, who they are; a tool never has."""
+    return caller.session_id is not None and reauth.is_proven(caller.session_id, step_up)
 
 
 def signed_in_account() -> User | Account:
