@@ -134,8 +134,10 @@ class Provider:
         except (
             AuthlibBaseError,
             ValueError,
+            TypeError,
+            OverflowError,
             RecursionError,
-        ) as error:  # refused, or not in the protocol's form
+        ) as error:  # refused, or not in the protocol's form: the library computes with what it is told
             raise ProviderAnswerInvalid from error
         return dict(token)
 

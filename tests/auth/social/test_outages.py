@@ -27,6 +27,8 @@ ANSWERS = {
     "huge": Response("[" + " " * 300_000 + "]", mimetype="application/json"),
     "nested": Response("[" * 100_000, mimetype="application/json"),
     "nothing": Response(""),
+    "a lifetime that is no number": Response('{"expires_in": ["soon"]}', mimetype="application/json"),
+    "an endless lifetime": Response('{"expires_in": 1e999}', mimetype="application/json"),
 }
 
 
