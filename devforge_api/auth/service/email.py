@@ -13,6 +13,7 @@ from devforge_api.audit import service as audit
 from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import Purpose, RevokeReason
 from devforge_api.auth.service import claims, notices, one_time, sign_in
+from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.auth.service.one_time import Consumed
 from devforge_api.auth.service.sessions import revoke_all
 from devforge_api.core.clock import utc_now
@@ -150,8 +151,10 @@ def request_change(user_id: UUID, address: str) -> None:
     token is one that nobody has seen.
 
     :raises RateLimited: the last one was a minute ago, or there were five today.
+    :raises TokenRevoked: see `refuse_latecomer`.
     """
     user = users.get_user(user_id, for_update=True)
+    refuse_latecomer(user)
     now = utc_now()
     if one_time.count_since(now - APART, Purpose.CHANGE_EMAIL, user.id):
         raise RateLimited(int(APART.total_seconds()))

@@ -27,6 +27,7 @@ from devforge_api.auth.errors import (
 from devforge_api.auth.models import Identity, Purpose, RevokeReason
 from devforge_api.auth.service import claims, one_time
 from devforge_api.auth.service.admission import Challenge, admit
+from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.auth.service.vouched import VouchedIdentity
 from devforge_api.core.clock import utc_now
@@ -147,9 +148,10 @@ def _claim(user: User, identity: Identity) -> None:
 def link(user_id: UUID, vouched: VouchedIdentity) -> tuple[Identity, bool]:
     """Let a vouched identity open the account of a signed-in user. Returns whether it is new.
 
-    :raises IdentityTaken: it opens another account.
+    :raises IdentityTaken: it opens another account. :raises TokenRevoked: see `refuse_latecomer`.
     """
     user = users.get_user(user_id, for_update=True)
+    refuse_latecomer(user)
     for _ in range(ATTEMPTS):
         known = queries.find_identity(vouched.provider, vouched.subject)
         if known is not None:

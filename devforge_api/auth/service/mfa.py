@@ -20,6 +20,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.errors import MfaAlreadyEnabled, MfaCodeInvalid, MfaNotEnabled
 from devforge_api.auth.models import Purpose, RecoveryCode, TotpFactor
 from devforge_api.auth.service import one_time, throttle
+from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.encryption import decrypt, encrypt, fingerprint
@@ -74,6 +75,7 @@ def enrol(user_id: UUID) -> Enrolment:
     :raises MfaAlreadyEnabled: one is confirmed already.
     """
     user = users.get_user(user_id, for_update=True)
+    refuse_latecomer(user)
     enrolment = Enrolment(pyotp.random_base32(), user.email)
     factor = queries.find_factor(user_id)
     if factor is None:
@@ -93,7 +95,7 @@ def confirm(user_id: UUID, code: str) -> list[str]:
     :raises MfaNotEnabled: nothing was enrolled. :raises MfaAlreadyEnabled: it is confirmed.
     :raises MfaCodeInvalid: the code is not the app's.
     """
-    users.get_user(user_id, for_update=True)
+    refuse_latecomer(users.get_user(user_id, for_update=True))
     factor = queries.find_factor(user_id)
     if factor is None:
         raise MfaNotEnabled

@@ -26,6 +26,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.errors import ServiceAccountDisabled, TooManyAccessTokens
 from devforge_api.auth.models import PersonalAccessToken, ServiceAccount
 from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
+from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Principal
 from devforge_api.core.db import db, unit_of_work
@@ -72,11 +73,12 @@ def create(
     :raises ValidationFailed: a scope that cannot be granted.
     :raises TooManyAccessTokens: the user has as many as may be.
     :raises ServiceAccountDisabled: its tokens would not work.
-    :raises TokenRevoked: the user was banned in this moment.
+    :raises TokenRevoked: the user was banned, or all their tokens were ended, in this moment.
     """
     user = users.get_user(user_id, for_update=True)
     if not user.is_active:  # banned in this moment: what is made now would outlast the ban
         raise TokenRevoked
+    refuse_latecomer(user)
     grantable = grantable_scopes(user.role)
     if account is not None:
         if not account.enabled:

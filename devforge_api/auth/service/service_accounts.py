@@ -11,6 +11,7 @@ from devforge_api.auth import queries
 from devforge_api.auth.errors import TooManyServiceAccounts
 from devforge_api.auth.models import ServiceAccount
 from devforge_api.auth.service import personal_tokens
+from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.db import db
 from devforge_api.users import service as users
 
@@ -23,8 +24,10 @@ def create(owner_id: UUID, values: Mapping[str, Any]) -> ServiceAccount:
     :param values: ``name, description, scopes, enabled``.
     :raises ValidationFailed: a scope that the owner cannot grant.
     :raises TooManyServiceAccounts: the owner has as many as may be.
+    :raises TokenRevoked: see `refuse_latecomer`.
     """
     owner = users.get_user(owner_id, for_update=True)
+    refuse_latecomer(owner)
     grantable = personal_tokens.grantable_scopes(owner.role)
     scopes = personal_tokens.checked_scopes(values["scopes"], grantable)
     if queries.count_service_accounts(owner_id) >= MOST_ACCOUNTS:
