@@ -140,6 +140,14 @@ def test_what_else_is_wrong_is_told_to_the_client(api, browser, changes, error):
     assert told["iss"] == api.app.config["PUBLIC_URL"]
 
 
+@pytest.mark.parametrize("name", ["state", "scope", "prompt", "response_mode", "login_hint", "of_our_own"])
+def test_a_parameter_that_comes_twice_is_told_to_the_client(browser, name):
+    answer = browser.get(Flow({name: "query"}).path + f"&{name}=query")
+    assert answer.status_code == 303
+    told = answer_of(answer.headers["Location"])
+    assert (told["error"], told["error_description"]) == ("invalid_request", "A parameter came twice.")
+
+
 def test_a_silent_request_of_somebody_signed_in_is_told_that_consent_is_missing(browser, signed_in):
     answer = browser.get(Flow({"prompt": "none"}).path)
     assert answer_of(answer.headers["Location"])["error"] == "consent_required"

@@ -166,7 +166,8 @@ def sign_out() -> Response:
     return response
 
 
-@browser.get("/device")
+# With the slash too: people type this address.
+@browser.get("/device", strict_slashes=False)
 @public()
 def device() -> Response:
     """Ask for a device's code, then whether it may sign in."""
@@ -255,6 +256,8 @@ def _grant() -> Any:
 
     :raises OAuth2Error: what is wrong with it.
     """
+    if any(len(values) > 1 for _, values in request.args.lists()):  # the library looks at some only
+        raise OAuth2Error(error="invalid_request", description="A parameter came twice.")
     wanted = request.args.get("response_type")
     if wanted != "code":  # the library would repeat in its description what no description may hold
         raise OAuth2Error(error="unsupported_response_type" if wanted else "invalid_request")
