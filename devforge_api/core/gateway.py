@@ -45,7 +45,7 @@ from devforge_api.core.responses import add_entity_tag
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-Dialect = Callable[[dict[str, Any], int], Response]
+Dialect = Callable[[dict[str, Any], int], Response | None]
 log = logging.getLogger(__name__)
 compress = Compress()
 
@@ -260,18 +260,22 @@ def refuse(error: DomainError) -> Response:
 
 
 def install_dialect(app: Flask, prefixes: tuple[str, ...], speak: Dialect) -> None:
-    """Tell how refusals are worded below these paths: a foreign protocol's clients read no envelope."""
+    """Tell how refusals are worded below these paths: a foreign protocol's clients read no envelope.
+
+    :param speak: gives the refusal's answer from the envelope's error and the status, or None where
+        the envelope itself will do.
+    """
     app.extensions.setdefault("devforge-dialects", []).append((prefixes, speak))
 
 
 def _envelope(body: dict[str, Any], status: int, headers: dict[str, str] | None = None) -> Response:
     body["request_id"] = occasion().request_id
-    response: Response
+    response: Response | None = None
     for prefixes, speak in current_app.extensions.get("devforge-dialects", ()):
         if request.path.startswith(prefixes):
             response = speak(body, status)
             break
-    else:
+    if response is None:
         response = Response(dump({"success": False, "error": body}), status, mimetype="application/json")
     response.headers.update(headers or {})
     response.headers["Cache-Control"] = "no-store"

@@ -11,7 +11,9 @@ import pytest
 from devforge_api.app import create_app
 from devforge_api.auth.models import TotpFactor
 from devforge_api.auth.service.clients import CODE
+from devforge_api.core import maintenance
 from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.encryption import encrypt
 from devforge_api.core.keys import ensure_signing_keys
@@ -95,6 +97,35 @@ def test_pages_speak_the_readers_language(browser):
     assert '<html lang="de">' in asked.text
     refused = browser.send("/oauth/sign-in", {"email": "a@example.com", "password": "x"})
     assert "Adresse oder Passwort ist falsch." in refused.text
+
+
+def test_an_address_that_was_typed_wrongly_is_told_on_a_page(browser):
+    assert 'name="user_code"' in browser.get("/device/").text
+    for path in ("/device/bcdf-ghjk", "/account/verfy"):
+        page = browser.get(path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (page.status_code, page.mimetype) == (404, "text/html")
+        assert "There is no such page" in page.text
+
+
+@pytest.fixture
+def under_maintenance(app):
+    def turn(*, on):
+        # As a command, which may write during maintenance too.
+        with acting(Occasion(kind="cli", request_id="test")), app.app_context(), unit_of_work():
+            maintenance.begin(None, 60) if on else maintenance.end()
+
+    turn(on=True)
+    yield
+    turn(on=False)
+
+
+def test_during_maintenance_the_page_says_that_nobody_can_sign_in(api, browser, request):
+    person = api.person()
+    browser.get("/device?user_code=BCDF-GHJK")
+    request.getfixturevalue("under_maintenance")
+    page = browser.send("/oauth/sign-in", {"email": person.email, "password": PASSWORD})
+    assert (page.status_code, page.headers["Retry-After"]) == (503, "60")
+    assert "nobody can sign in meanwhile" in page.text
 
 
 def test_both_languages_have_the_same_words():

@@ -23,6 +23,7 @@ from devforge_api.auth.routes.words import Words
 from devforge_api.auth.service import browser_sessions
 from devforge_api.auth.service.admission import Challenge
 from devforge_api.auth.service.sessions import Tokens
+from devforge_api.core import gateway
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.errors import DomainError
@@ -225,6 +226,22 @@ def message_page(key: str, *, status: int = 200, text: str | None = None, **valu
     :param key: of the heading; the text's is the same with ``_text``, unless `text` names another.
     """
     return show("oauth/message.html", status, heading=key, text=text or f"{key}_text", values=values)
+
+
+@browser.record_once
+def _prepare(state: Any) -> None:
+    # Where people are sent by links and by providers, beside what programs ask for there.
+    gateway.install_dialect(state.app, ("/account/", "/api/v1/auth/oauth/"), _speak_to_people)
+
+
+def _speak_to_people(body: dict[str, Any], status: int) -> Response | None:
+    """A refusal as a page for who would rather read one: browsers on their way, and no program."""
+    kinds = ["application/json", "text/html"]
+    if request.accept_mimetypes.best_match(kinds) != "text/html":
+        return None
+    page = message_page("error", status=status, text=body["code"])
+    page.vary.add("Accept")
+    return page
 
 
 def _client_of(next_path: str) -> str | None:

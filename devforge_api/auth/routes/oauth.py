@@ -160,7 +160,7 @@ def _prepare(state: Any) -> None:
 
 def _speak(body: dict[str, Any], status: int) -> Response:
     """The gateway's refusals, in the words of those who ask here."""
-    if request.path in PAGES:
+    if request.path in PAGES or request.path.startswith("/device"):
         return message_page("error", status=status, text=body["code"])
     if status in {429, 503}:
         error = "temporarily_unavailable"

@@ -54,12 +54,17 @@ EN = {
     "EMAIL_NOT_VERIFIED": "Verify your address first: open the link in the mail that we sent you.",
     "RATE_LIMITED": "Too many attempts. Wait a minute, then try again.",
     "SERVICE_UNAVAILABLE": "This does not work at the moment. Try again shortly.",
+    "MAINTENANCE": "We are working on the service, and nobody can sign in meanwhile. Try again later.",
+    "NOT_FOUND": "There is no such page. Look at the address again.",
     "MFA_CODE_INVALID": "This code is wrong, or was used before.",
     "MFA_CHALLENGE_INVALID": "This took too long, or failed too often. Sign in again.",
     "DEVICE_CODE_INVALID": "No device waits for this code. Look at its screen again.",
     "PROVIDER_DENIED": "You were not signed in there. Try again, or sign in in another way.",
     "PROVIDER_UNAVAILABLE": "The provider does not answer. Try again shortly, or sign in in another way.",
     "PROVIDER_ANSWER_INVALID": "The provider's answer cannot be trusted; nobody was signed in.",
+    "PROVIDER_NOT_FOUND": "One cannot sign in by this provider. Go back, and sign in in another way.",
+    "PROVIDER_STATE_INVALID": "This sign-in began in another browser, is over, or took too long. Go back to "
+    "where you began, and begin again.",
     "PROVIDER_EMAIL_MISSING": "The provider tells no address of yours, and an account needs one.",
     "LINK_REQUIRED": "Your address has an account already. Sign in to it, then link the provider there.",
     "unknown": "Something went wrong. Please try again.",
@@ -118,6 +123,9 @@ DE = {
     "haben.",
     "RATE_LIMITED": "Zu viele Versuche. Warte eine Minute und versuche es dann noch einmal.",
     "SERVICE_UNAVAILABLE": "Das geht im Moment nicht. Versuche es gleich noch einmal.",
+    "MAINTENANCE": "Wir arbeiten am Dienst, und so lange kann sich niemand anmelden. Versuche es später noch "
+    "einmal.",
+    "NOT_FOUND": "Diese Seite gibt es nicht. Sieh noch einmal auf die Adresse.",
     "MFA_CODE_INVALID": "Dieser Code ist falsch oder wurde schon benutzt.",
     "MFA_CHALLENGE_INVALID": "Das hat zu lange gedauert oder ist zu oft misslungen. Melde dich noch einmal "
     "an.",
@@ -125,6 +133,10 @@ DE = {
     "PROVIDER_DENIED": "Du wurdest dort nicht angemeldet. Versuche es noch einmal oder auf anderem Weg.",
     "PROVIDER_UNAVAILABLE": "Der Anbieter antwortet nicht. Versuche es gleich wieder oder auf anderem Weg.",
     "PROVIDER_ANSWER_INVALID": "Der Antwort des Anbieters ist nicht zu trauen; niemand wurde angemeldet.",
+    "PROVIDER_NOT_FOUND": "Bei diesem Anbieter kann man sich hier nicht anmelden. Geh zurück und nimm einen "
+    "anderen Weg.",
+    "PROVIDER_STATE_INVALID": "Diese Anmeldung begann in einem anderen Browser, ist vorbei oder hat zu lange "
+    "gedauert. Geh dahin zurück, wo du begonnen hast, und beginne noch einmal.",
     "PROVIDER_EMAIL_MISSING": "Der Anbieter nennt keine Adresse von dir, und ein Konto braucht eine.",
     "LINK_REQUIRED": "Deine Adresse hat schon ein Konto. Melde dich dort an und verknüpfe den Anbieter dann.",
     "unknown": "Etwas ist schiefgegangen. Bitte versuche es noch einmal.",

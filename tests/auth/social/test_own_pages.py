@@ -5,11 +5,12 @@ import re
 
 import pytest
 from sqlalchemy import select
+from werkzeug.wrappers import Response
 
 from devforge_api.auth.models import Session
 from devforge_api.core.db import db
 from tests.auth.social.peers import Browser, refused
-from tests.factories import PASSWORD
+from tests.factories import PASSWORD, code_of
 from tests.oauth.conftest import Flow
 
 ADA = {"email": "ada@example.com", "email_verified": True}
@@ -88,3 +89,29 @@ def test_the_password_still_works_beside_the_buttons(api, browser, acme):
     token = re.search(r'name="form_token" value="([^"]+)"', page)[1]
     form = {"form_token": token, "next": Flow().path, "email": "ada@example.com", "password": PASSWORD}
     assert browser.client.post("/oauth/sign-in", data=form).status_code == 303
+
+
+@pytest.mark.parametrize("accept", ["text/html,*/*;q=0.8", "*/*", "application/json", None])
+@pytest.mark.parametrize(
+    ("path", "status", "code", "says"),
+    [
+        ("acme/callback?code=x&state=old", 403, "PROVIDER_STATE_INVALID", "took too long"),
+        ("acme/start", 503, "PROVIDER_UNAVAILABLE", "does not answer"),
+        ("nobody/start", 404, "PROVIDER_NOT_FOUND", "Go back"),
+        ("acme/start?next=https://evil.example", 422, "VALIDATION_ERROR", "That did not work"),
+    ],
+)
+def test_a_person_reads_a_page_where_a_program_reads_the_envelope(
+    social_with, acme, accept, path, status, code, says
+):
+    acme.answers["/.well-known/openid-configuration"] = lambda _: Response("no", 500)
+    headers = {"Accept": accept} if accept else {}
+    answer = social_with().test_client().get(f"/api/v1/auth/oauth/{path}", headers=headers)
+    assert answer.status_code == status
+    if accept and accept.startswith("text/html"):
+        assert answer.mimetype == "text/html"
+        assert says in answer.text
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert "Accept" in answer.vary
+    else:
+        assert code_of(answer) == code
