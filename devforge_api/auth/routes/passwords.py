@@ -48,7 +48,7 @@ class Register(MethodView):
 
     @public(Limit.CREDENTIALS)
     @blp.arguments(RegisterSchema)
-    @blp.response(201, FirstTokensSchema)
+    @blp.response(201, FirstTokensSchema, location=lambda _: "/api/v1/users/me")
     @blp.alt_response(202, description="The address must be verified first; the same for a known one.")
     @blp.raises(EmailTaken, TermsNotAccepted, Unavailable)
     def post(self, data: dict[str, Any]) -> Tokens | Response:

@@ -18,6 +18,7 @@ from devforge_api.licenses.errors import (
     MachineNotFound,
     VerdictRefused,
 )
+from devforge_api.licenses.models import Machine
 from devforge_api.licenses.routes import blp
 from devforge_api.licenses.schemas import (
     ActivateSchema,
@@ -65,22 +66,26 @@ def _scope(data: dict[str, Any]) -> Scope:
     )
 
 
+def _address_of(machine: Machine) -> str:
+    return f"/api/v1/licenses/{machine.license_id}/machines/{machine.id}"
+
+
 @blp.route("/licenses/activate")
 class Activate(MethodView):
     """A seat."""
 
     @public()
     @blp.arguments(ActivateSchema)
-    @blp.response(201, MachineSchema)
+    @blp.response(201, MachineSchema, location=_address_of)
     @blp.alt_response(200, schema=MachineSchema, description="The machine holds a seat already.")
     @blp.raises(LicenseNotFound, MachineLimitExceeded, VerdictRefused)
     @unit_of_work()
-    def post(self, data: dict[str, Any]) -> Response:
+    def post(self, data: dict[str, Any]) -> Machine | Response:
         """Activate a licence on a machine"""
         machine, created = activation.activate(
             data.pop("key"), data.pop("fingerprint"), now=utc_now(), **data
         )
-        return shaped(machine, MachineSchema(), 201 if created else 200)
+        return machine if created else shaped(machine, MachineSchema())
 
 
 @blp.route("/licenses/deactivate")
