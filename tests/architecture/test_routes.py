@@ -143,6 +143,19 @@ def test_the_owner_or_an_admin_reaches_what_a_stranger_does_not(api, existing):
     assert reached >= 9
 
 
+def test_what_can_be_read_is_deleted_only_in_the_state_that_was_read(api, existing):
+    rules = {(method, rule.rule): rule for method, rule, _ in routes(api.app)}
+    deletable = [
+        rule for (method, path), rule in rules.items() if method == "DELETE" and ("GET", path) in rules
+    ]
+    assert len(deletable) >= 8
+    for rule in deletable:
+        path = path_of(rule, existing(rule))
+        refused = api.delete(path, by=existing.owner, headers={"If-Match": '"of-another-state"'})
+        assert (refused.status_code, code_of(refused)) == (412, "PRECONDITION_FAILED"), str(rule)
+        assert api.get(path, by=existing.owner).status_code == 200, str(rule)
+
+
 def test_every_method_that_is_not_there_is_a_405_in_the_envelope(api, existing):
     for rule in {rule.rule: rule for _, rule, _ in routes(api.app)}.values():
         refused = api.call("TRACE", path_of(rule, existing(rule)))

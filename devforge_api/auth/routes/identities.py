@@ -17,8 +17,10 @@ from devforge_api.auth.schemas.identities import IdentitySchema, ProviderCodeSch
 from devforge_api.auth.service import identities, provider_sign_in
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
-from devforge_api.core.responses import shaped
+from devforge_api.core.errors import PreconditionFailed
+from devforge_api.core.responses import check_precondition, shaped
 from devforge_api.core.security import StepUp, requires
+from devforge_api.users import service as users
 
 
 @blp.route("/identities")
@@ -57,8 +59,10 @@ class OneIdentity(MethodView):
 
     @requires("security:write", step_up=StepUp.ANEW)
     @blp.response(204)
-    @blp.raises(IdentityNotFound, LastSignInMethod)
+    @blp.raises(IdentityNotFound, LastSignInMethod, PreconditionFailed)
     @unit_of_work()
     def delete(self, identity_id: UUID) -> None:
         """Unlink one of one's own identities"""
+        users.get_user(principal().user_id, for_update=True)  # whoever changes an identity locks its user
+        check_precondition(queries.get_identity(identity_id, user_id=principal().user_id), IdentitySchema())
         identities.unlink(identity_id, user_id=principal().user_id, usable=configured().keys())

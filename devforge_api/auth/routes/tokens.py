@@ -83,13 +83,13 @@ class AccessToken(MethodView):
 
     @requires("security:write")
     @blp.response(204)
-    @blp.raises(AccessTokenNotFound)
+    @blp.raises(AccessTokenNotFound, PreconditionFailed)
     @unit_of_work()
     def delete(self, token_id: UUID) -> None:
         """Revoke one of one's own personal access tokens"""
-        personal_tokens.revoke(
-            queries.get_access_token(token_id, user_id=principal().user_id, for_update=True)
-        )
+        token = queries.get_access_token(token_id, user_id=principal().user_id, for_update=True)
+        check_precondition(token, AccessTokenSchema())
+        personal_tokens.revoke(token)
 
 
 @blp.route("/service-accounts")
