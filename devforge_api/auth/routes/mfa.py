@@ -17,7 +17,8 @@ from devforge_api.auth.errors import (
     MfaNotEnabled,
 )
 from devforge_api.auth.routes import blp
-from devforge_api.auth.routes.passwords import proven, verification_required
+from devforge_api.auth.routes.passwords import proven
+from devforge_api.auth.routes.second_factor import answer_challenge
 from devforge_api.auth.schemas.second_factor import (
     EnrolmentSchema,
     MfaStateSchema,
@@ -27,7 +28,7 @@ from devforge_api.auth.schemas.second_factor import (
     TotpConfirmSchema,
 )
 from devforge_api.auth.schemas.signing_in import FirstTokensSchema
-from devforge_api.auth.service import challenges, mfa, reauth
+from devforge_api.auth.service import mfa, reauth
 from devforge_api.auth.service.mfa import Enrolment, State
 from devforge_api.auth.service.sessions import Tokens
 from devforge_api.auth.service.sign_in import ProofOutdated
@@ -56,7 +57,7 @@ class Totp(MethodView):
     """The caller's authenticator app."""
 
     @requires("security:write", step_up=StepUp.LATELY)  # else a thief of the token locks the owner out
-    @blp.response(201, EnrolmentSchema)
+    @blp.response(201, EnrolmentSchema, location=lambda _: "/api/v1/auth/mfa")
     @blp.raises(MfaAlreadyEnabled)
     @unit_of_work()
     def post(self) -> Enrolment:
@@ -115,13 +116,7 @@ class MfaVerification(MethodView):
     def post(self, data: dict[str, Any]) -> Tokens:
         """Answer a sign-in's challenge by a code of the app or a recovery code"""
         carries_secret()
-        user_id = challenges.begin_answer(data["challenge_token"], data["code"])
-        with unit_of_work():
-            tokens = challenges.answer(**data, must_be_verified=verification_required())
-        if tokens is None:
-            raise MfaCodeInvalid
-        mfa.forgive_attempts(user_id)
-        return tokens
+        return answer_challenge(**data)
 
 
 @blp.route("/reauth")

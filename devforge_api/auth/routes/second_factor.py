@@ -1,4 +1,4 @@
-"""The one place where the pages have a second factor checked."""
+"""The one place where a challenge is answered, by the API and by the pages."""
 
 from __future__ import annotations
 
