@@ -3,6 +3,7 @@
 import re
 from functools import partial
 
+import pyotp
 import pytest
 from jsonschema import Draft202012Validator, FormatChecker
 from openapi_spec_validator import validate
@@ -10,7 +11,7 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from devforge_api.registry import BLUEPRINTS
-from tests.factories import V1
+from tests.factories import PASSWORD, V1
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -103,6 +104,16 @@ def test_every_answer_has_an_example_that_fits_its_schema(operations, check):
     assert checked > 30
 
 
+def test_what_was_created_says_where_it_is(operations):
+    made = {
+        name: operation["responses"]["201"]
+        for name, operation in operations
+        if "201" in operation["responses"]
+    }
+    assert len(made) > 8
+    assert [name for name, answer in made.items() if "Location" not in answer.get("headers", {})] == []
+
+
 def test_every_body_has_an_example_that_fits_its_schema(operations, check):
     for name, operation in operations:
         if "requestBody" in operation:
@@ -121,6 +132,46 @@ def test_every_body_example_is_taken_by_the_route_s_own_schema():
                         parameter["schema"].load(parameter["example"])
                         loaded += 1
     assert loaded > 15
+
+
+def ways_in(api):
+    """Answers of every kind about signing in, by their places in the document."""
+    person = api.reauthenticated(api.person())
+    get, post = partial(api.get, by=person), partial(api.post, by=person)
+    tool = {"name": "Tool", "scopes": ["profile:read"]}
+    enrolled = post("/auth/mfa/totp")
+    code = pyotp.TOTP(enrolled.json["data"]["secret"]).now()
+    confirmed = post("/auth/mfa/totp/confirm", {"code": code})
+    challenge = api.post("/auth/login", {"email": person.email, "password": PASSWORD})
+    answer = {
+        "challenge_token": challenge.json["data"]["challenge_token"],
+        "code": confirmed.json["data"]["recovery_codes"][0],
+    }
+    token, account = post("/auth/tokens", tool), post("/auth/service-accounts", tool)
+    one, tokens = "/auth/service-accounts/{service_account_id}", "/tokens"
+    path = f"/auth/service-accounts/{account.json['data']['id']}"
+    return {
+        ("/auth/register", "post"): api.post("/auth/register", {"email": "a@x.org", "password": PASSWORD}),
+        ("/auth/refresh", "post"): api.post("/auth/refresh", {"refresh_token": person.refresh_token}),
+        ("/auth/mfa/totp", "post"): enrolled,
+        ("/auth/mfa/totp/confirm", "post"): confirmed,
+        ("/auth/login", "post"): challenge,
+        ("/auth/mfa/verify", "post"): api.post("/auth/mfa/verify", answer),
+        ("/auth/mfa/recovery-codes", "post"): post("/auth/mfa/recovery-codes"),
+        ("/auth/mfa", "get"): get("/auth/mfa"),
+        ("/auth/tokens", "post"): token,
+        ("/auth/tokens", "get"): get("/auth/tokens"),
+        ("/auth/tokens/{token_id}", "get"): get(f"/auth/tokens/{token.json['data']['id']}"),
+        ("/auth/service-accounts", "post"): account,
+        ("/auth/service-accounts", "get"): get("/auth/service-accounts"),
+        (one, "get"): get(path),
+        (one, "patch"): api.patch(path, {"description": "Signs."}, by=person),
+        (one + tokens, "post"): post(path + tokens, {"name": "Runner"}),
+        (one + tokens, "get"): get(path + tokens),
+        ("/auth/identities", "get"): get("/auth/identities"),
+        ("/auth/oauth/providers", "get"): api.get("/auth/oauth/providers"),
+        ("/users/me", "get"): get("/users/me"),
+    }
 
 
 def test_answers_given_are_answers_documented(api, document, check):
@@ -147,8 +198,11 @@ def test_answers_given_are_answers_documented(api, document, check):
         ("/licenses/activate", "post"): machine,
         ("/licenses/validate", "post"): api.post("/licenses/validate", {"key": license_.key, "nonce": "n"}),
         ("/audit/events", "get"): get("/audit/events"),
+        **ways_in(api),
     }
     for (path, method), answer in answers.items():
+        assert answer.status_code in {200, 201}, f"{method} {path}: {answer.json}"
+        assert ("Location" in answer.headers) == (answer.status_code == 201), f"{method} {path}"
         responses = document["paths"][V1 + path][method]["responses"]
         check(media(responses[str(answer.status_code)])["schema"], answer.json, f"{method} {path}")
     unknown = api.post("/licenses/validate", {"key": "unknown"})
