@@ -269,13 +269,15 @@ def test_a_new_password_and_signing_out_leave_tools_alone(api, calls, ada, make)
     assert api.get("/auth/me", **bearer(token)).status_code == 200
 
 
-def test_the_check_costs_one_query(api, make, count_queries):
+def test_the_check_costs_one_query(app, api, make, count_queries, redis_commands):
     token = make().json["data"]["token"]
     assert api.get("/auth/mfa", **bearer(token)).status_code == 403  # notes the use
+    redis_commands.clear()
     with count_queries() as seen:
         assert api.get("/auth/mfa", **bearer(token)).status_code == 403
     assert len(seen) == 1
     assert "JOIN users" in seen[0]
+    assert redis_commands == (["EVALSHA"] if app.config["REDIS_URL"] else [])  # the owner's budget
 
 
 def test_it_is_charged_to_its_owner_as_a_session_is(calls_with, api, ada, make):

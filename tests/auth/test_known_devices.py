@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from redis.connection import AbstractConnection
 from sqlalchemy import select, update
 
 from devforge_api.auth.models import RevokeReason, Session
@@ -231,21 +230,6 @@ def test_that_there_is_a_known_device_cannot_be_seen(calls, ada, token):
         known = calls.login(ada.email, WRONG, device_token=given, **at(ELSEWHERE))
         unknown = calls.login("nobody@example.com", WRONG, device_token=given, **at(ELSEWHERE))
         assert told(known) == told(unknown)
-
-
-@pytest.fixture
-def redis_commands(monkeypatch):
-    """The names of the commands that this process sends to Redis."""
-    seen = []
-    genuine = AbstractConnection.send_packed_command
-
-    def send(self, command, check_health=True):
-        packed = command if isinstance(command, bytes) else b"".join(command)
-        seen.append(packed.split(b"\r\n")[2].decode())
-        return genuine(self, command, check_health)
-
-    monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
-    return seen
 
 
 @pytest.mark.parametrize("with_token", [False, True])

@@ -37,6 +37,19 @@ def test_who_am_i_costs_at_most_one_query(api, ada, count_queries):
     assert "password_hash" not in answer.json["data"]
 
 
+def test_the_check_of_an_access_token_costs_one_call_to_redis_or_one_query(
+    app, api, ada, count_queries, redis_commands
+):
+    for _ in range(2):  # as above
+        api.get("/users", by=ada)
+    redis_commands.clear()
+    with count_queries() as seen:
+        assert api.get("/users", by=ada).status_code == 403  # nothing but the check runs
+    # The call to Redis asks for denials and charges the budget in one.
+    expected = (["EVALSHA"], 0) if app.config["REDIS_URL"] else ([], 1)
+    assert (redis_commands, len(seen)) == expected
+
+
 def test_logout_by_access_token_acts_on_the_next_request(api, calls, ada):
     assert api.get("/auth/me", by=ada).status_code == 200
     assert api.post("/auth/logout", by=ada).status_code == 204
