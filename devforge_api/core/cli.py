@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
+from devforge_api.core.clock import rfc3339
 from devforge_api.core.context import Occasion, acting
 from devforge_api.core.errors import DomainError
 
@@ -26,16 +28,24 @@ def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, title: str | 
     """A table for people, or a JSON array for scripts."""
     rows = [dict(row) for row in rows]
     if as_json:
-        click.echo(json.dumps(rows, default=str, indent=2))
+        click.echo(json.dumps(rows, default=_plain, indent=2))
+        return
+    if not rows:
+        click.echo("None.")
         return
     table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ():
+    for name in rows[0]:
         table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         # As text: rich takes brackets in a string for markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(Text("" if value is None else _plain(value)) for value in row.values()))
     # Piped output is not folded to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else 1000).print(table)
+
+
+def _plain(value: object) -> str:
+    """As the API writes it: moments in RFC 3339 with ``Z``."""
+    return rfc3339(value) if isinstance(value, datetime) else str(value)
 
 
 def command_line(function: Callable[..., Any]) -> Callable[..., Any]:

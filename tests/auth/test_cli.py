@@ -34,10 +34,16 @@ def made(api, ada):
 def test_a_users_tokens_are_listed_for_people_and_for_scripts(flask, made):
     row = json.loads(flask("tokens", "list", "ADA@example.com", "--json"))[0]
     assert (row["id"], row["name"], row["scopes"]) == (made["id"], "Build [server]", "profile:read")
+    assert row["expires"] == made["expires_at"]  # moments are written as the API writes them
     text = flask("tokens", "list", "ada@example.com")
     for word in (made["id"], "Build [server]", made["hint"]):
         assert word in text
     assert made["token"] not in text
+
+
+def test_a_list_that_is_empty_says_so(flask, ada):
+    assert flask("tokens", "list", ada.email) == "None.\n"
+    assert json.loads(flask("tokens", "list", ada.email, "--json")) == []
 
 
 def test_a_token_is_revoked_by_its_id(app, api, flask, ada, made):
