@@ -62,7 +62,8 @@ def test_a_service_runs_a_command_that_exists_with_settings_that_exist(commands,
 def test_what_an_operator_of_accounts_has_to_decide_is_asked_for_everywhere():
     decisions = [
         "DEVFORGE_MAIL_URL", "DEVFORGE_MAIL_FROM", "DEVFORGE_ACCOUNT_PAGES_URL",
-        "DEVFORGE_EMAIL_VERIFICATION", "DEVFORGE_TERMS_VERSION", "DEVFORGE_IDENTITY_PROVIDERS", "DEVFORGE_SIGN_IN_REDIRECTS",
+        "DEVFORGE_EMAIL_VERIFICATION", "DEVFORGE_TERMS_VERSION", "DEVFORGE_IDENTITY_PROVIDERS",
+        "DEVFORGE_SIGN_IN_REDIRECTS",
     ]  # fmt: skip
     environment = {key.removesuffix("_FILE") for key in COMPOSE["services"]["api"]["environment"]}
     for text in ((ROOT / ".env.example").read_text(), (ROOT / "docs/deployment.md").read_text()):
