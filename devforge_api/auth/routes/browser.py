@@ -38,7 +38,7 @@ POLICY = (
 )
 # Where a sign-in may go on: our own pages that ask for one, and nothing that leads elsewhere.
 _NEXT = re.compile(
-    r"/oauth/authorize\?[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]{1,8000}|/device(?:\?user_code=[A-Z-]{0,20})?"
+    r"/oauth/authorize\?[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]{1,4900}|/device(?:\?user_code=[A-Z-]{0,20})?"
 )
 
 browser = flask.Blueprint("browser", __name__, template_folder=str(AUTH / "templates"))

@@ -32,7 +32,8 @@ class ProviderSchema(BaseSchema):
 class ProviderStartSchema(BaseSchema):
     """Where the result shall be sent, and the challenge that binds it to whoever has the verifier."""
 
-    next = fields.Text(max=8192, metadata={"example": "https://example.com/signed-in"})
+    # Every character may be twelve in the address, and servers read no line of more than 64 KiB.
+    next = fields.Text(max=5000, metadata={"example": "https://example.com/signed-in"})
     code_challenge = fields.Text(max=128, validate=[_check_challenge], **CHALLENGE)
 
 
