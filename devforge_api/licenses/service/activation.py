@@ -81,21 +81,14 @@ def deactivate(key: str, fingerprint: str) -> None:
     machine = find_machine(license_id, fingerprint)
     if machine is None:
         raise MachineNotFound
-    _remove(machine)
+    remove_machine(machine)
 
 
-def remove_machine(license_: License, machine_id: UUID) -> None:
+def remove_machine(machine: Machine) -> None:
     """Take a seat back from a machine of a locked licence.
 
-    :raises MachineNotFound: not a machine of this licence.
+    :raises MachineNotFound: it has given the seat back meanwhile.
     """
-    machine = db.session.get(Machine, machine_id)
-    if machine is None or machine.license_id != license_.id:
-        raise MachineNotFound
-    _remove(machine)
-
-
-def _remove(machine: Machine) -> None:
     result: Any = db.session.execute(delete(Machine).where(Machine.id == machine.id))
     if result.rowcount != 1:
         raise MachineNotFound
