@@ -4,6 +4,7 @@ production column (PostgreSQL, Redis). Both schemas were built by the migrations
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -56,6 +57,11 @@ def _is_left_out(item: pytest.Item, *, everything: bool) -> bool:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A shell without job control starts what runs in the background with these ignored; the servers
+    # of the tests would inherit it, and could not be stopped.
+    signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     servers.share_with_workers(config)
 
 
