@@ -20,7 +20,19 @@ from flask import Flask, current_app
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
-from sqlalchemy import JSON, DateTime, Dialect, Engine, Enum, MetaData, String, event, orm
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Delete,
+    Dialect,
+    Engine,
+    Enum,
+    MetaData,
+    String,
+    Update,
+    event,
+    orm,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -236,6 +248,12 @@ def unit_of_work() -> Iterator[None]:
         session.info["unit_of_work"] = False
     for then in session.info.pop("after_commit", []):
         then()
+
+
+def affected(statement: Update | Delete) -> int:
+    """Run an update or a deletion, and tell how many rows it concerned: which of two was first."""
+    result: Any = db.session.execute(statement)
+    return int(result.rowcount)
 
 
 def after_commit(call: Callable[[], None]) -> None:

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from devforge_api.core import json
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import principal
-from devforge_api.core.db import Model, db, unit_of_work, uuid7
+from devforge_api.core.db import Model, affected, db, unit_of_work, uuid7
 from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.errors import IdempotencyInFlight, IdempotencyKeyReused, ValidationFailed
 from devforge_api.core.jobs import scheduled
@@ -144,8 +144,8 @@ def _store(claim_id: UUID, response: Response) -> None:
         "body": response.get_data(as_text=True),
     }
     values = {"answer": encrypt(json.dump(answer).decode())}
-    result: Any = db.session.execute(update(IdempotencyKey).where(_mine(claim_id)).values(**values))
-    if result.rowcount != 1:  # the claim ran out and another request has taken it
+    store = update(IdempotencyKey).where(_mine(claim_id)).values(**values)
+    if affected(store) != 1:  # the claim ran out and another request has taken it
         raise IdempotencyInFlight(1)
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting
-from devforge_api.core.db import Model, db, unit_of_work
+from devforge_api.core.db import Model, affected, db, unit_of_work
 from devforge_api.core.maintenance import Maintenance
 
 
@@ -79,8 +79,7 @@ def _claim(job: Job) -> bool:
             if row is None:
                 db.session.add(ScheduledJob(name=job.name, next_run_at=now + job.every, last_run_at=now))
                 return True
-            result: Any = db.session.execute(take)
-            return bool(result.rowcount)
+            return affected(take) == 1
     except IntegrityError:
         return False  # another process entered it first
 

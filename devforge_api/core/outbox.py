@@ -23,7 +23,16 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting, occasion
-from devforge_api.core.db import Model, after_commit, checked_enum, db, in_unit_of_work, unit_of_work, uuid7
+from devforge_api.core.db import (
+    Model,
+    affected,
+    after_commit,
+    checked_enum,
+    db,
+    in_unit_of_work,
+    unit_of_work,
+    uuid7,
+)
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=1), timedelta(hours=1)
 ERROR_LENGTH = 2000
@@ -188,8 +197,7 @@ def claim_one(row_id: UUID) -> bool:
         .execution_options(synchronize_session=False)
     )
     with unit_of_work():
-        result: Any = db.session.execute(take)
-        return bool(result.rowcount)
+        return affected(take) == 1
 
 
 def give_back(row_ids: list[UUID]) -> None:
@@ -274,8 +282,7 @@ def replay(row_ids: list[UUID] | None = None) -> int:
     if row_ids is not None:
         statement = statement.where(OutboxRow.id.in_(row_ids))
     values = {"status": OutboxStatus.PENDING, "attempts": 0, "next_attempt_at": utc_now()}
-    result: Any = db.session.execute(statement.values(**values))
-    return int(result.rowcount)
+    return affected(statement.values(**values))
 
 
 def payloads_since(name: str, since: datetime) -> list[dict[str, Any]]:
@@ -292,5 +299,4 @@ def is_purgeable() -> ColumnElement[bool]:
 
 def purge_delivered() -> int:
     """Delete what is purgeable. Returns how many rows."""
-    result: Any = db.session.execute(delete(OutboxRow).where(is_purgeable()))
-    return int(result.rowcount)
+    return affected(delete(OutboxRow).where(is_purgeable()))

@@ -14,10 +14,10 @@ from uuid import UUID
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, CursorResult, Delete, Update, select
+from sqlalchemy import ColumnElement, Delete, Update, select
 
 from devforge_api.core.clock import rfc3339, utc_now
-from devforge_api.core.db import Base, db
+from devforge_api.core.db import Base, affected, db
 
 PAGE = 500  # rows read at a time
 README = (
@@ -127,10 +127,7 @@ def rows(
 
 def run(table: str, deed: str, statement: Update | Delete) -> Erased:
     """Run an eraser's statement, and tell how many rows it concerned."""
-    result: CursorResult[Any] = db.session.execute(  # type: ignore[assignment]
-        statement, execution_options={"synchronize_session": False}
-    )
-    return Erased(table, deed, result.rowcount)
+    return Erased(table, deed, affected(statement.execution_options(synchronize_session=False)))
 
 
 def _write_array(found: Iterable[Row], target: Any) -> int:

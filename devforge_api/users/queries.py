@@ -83,13 +83,20 @@ def get_account(user_id: UUID) -> Account:
     return account
 
 
-def get_user(user_id: UUID, *, for_update: bool = False) -> User:
-    """One user.
+def find_user(user_id: UUID, *, for_update: bool = False) -> User | None:
+    """One user; None where unknown, or deleted meanwhile.
 
     :param for_update: lock the row until commit.
+    """
+    return db.session.get(User, user_id, with_for_update=True if for_update else None)
+
+
+def get_user(user_id: UUID, *, for_update: bool = False) -> User:
+    """One user, as `find_user`.
+
     :raises UserNotFound: unknown, or deleted meanwhile.
     """
-    user = db.session.get(User, user_id, with_for_update=True if for_update else None)
+    user = find_user(user_id, for_update=for_update)
     if user is None:
         raise UserNotFound
     return user

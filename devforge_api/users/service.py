@@ -21,6 +21,7 @@ from devforge_api.users.models import Role, User, UserStatus, email_key
 from devforge_api.users.queries import (
     Account,
     find_by_email,
+    find_user,
     get_account,
     get_user,
     get_user_beside_admins,
@@ -30,7 +31,7 @@ from devforge_api.users.queries import (
 __all__ = [
     "ACCOUNT_DATA", "Account", "Role", "User", "UserStatus", "accept_terms", "change_email",
     "check_removable", "check_terms", "create_user", "delete_user", "email_key", "erase_data",
-    "find_by_email", "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens",
+    "find_by_email", "find_user", "get_account", "get_user", "get_user_beside_admins", "invalidate_tokens",
     "lock_against_removal", "note_export", "set_password", "subject_of", "touch_login",
     "unlock", "update_user", "verify_email",
 ]  # fmt: skip

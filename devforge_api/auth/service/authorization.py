@@ -53,12 +53,7 @@ def approve(browser: BrowserSession, *, client_id: str, redirect_uri: str, chall
     :param challenge: the PKCE challenge, S256.
     :raises SessionNotFound: the browser's session has ended in this moment.
     """
-    try:
-        users.get_user(browser.user_id, for_update=True)
-    except UserNotFound:
-        raise SessionNotFound from None
-    queries.get_session(browser.id, user_id=browser.user_id)
-    browser_sessions.touch(browser.id)
+    browser_sessions.lock_to_decide(browser)
     data = {
         "client_id": client_id,
         "redirect_uri": redirect_uri,

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, literal, update
+from sqlalchemy import update
 
 from devforge_api.auth import queries
+from devforge_api.auth.errors import SessionNotFound
 from devforge_api.auth.models import Session
 from devforge_api.auth.queries import BrowserSession
 from devforge_api.auth.service import sessions
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion
-from devforge_api.core.db import UtcDateTime, db
+from devforge_api.core.db import affected, db
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.errors import TokenRevoked
+from devforge_api.users import service as users
 
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}")
 
@@ -58,21 +59,20 @@ def hold(session_id: UUID, *, instead_of: str | None) -> str:
         .values(cookie_hash=fingerprint(cookie))
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(give)
-    if result.rowcount != 1:
+    if affected(give) != 1:
         raise TokenRevoked
     return cookie
 
 
-def touch(session_id: UUID) -> None:
-    """Note a use: the idle lifetime begins anew, within the absolute one."""
+def lock_to_decide(browser: BrowserSession) -> None:
+    """Lock user and session of a browser in which somebody decides something, and note the use.
+
+    :raises SessionNotFound: it has been signed out in this moment.
+    """
+    if users.find_user(browser.user_id, for_update=True) is None:
+        raise SessionNotFound
+    queries.get_session(browser.id, user_id=browser.user_id)
     now = utc_now()
-    idle_end = literal(now + sessions.IDLE_LIFETIME, UtcDateTime())
-    past_absolute = Session.absolute_expires_at < idle_end
-    values = {
-        "last_seen_at": now,
-        "address": occasion().address,
-        "expires_at": case((past_absolute, Session.absolute_expires_at), else_=idle_end),
-    }
-    use = update(Session).where(Session.id == session_id, Session.revoked_at.is_(None)).values(values)
+    values = {"last_seen_at": now, "address": occasion().address, "expires_at": sessions.idle_end(now)}
+    use = update(Session).where(Session.id == browser.id, Session.revoked_at.is_(None)).values(values)
     db.session.execute(use.execution_options(synchronize_session=False))

@@ -11,7 +11,6 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
 
 from sqlalchemy import delete, or_, update
 from sqlalchemy.exc import IntegrityError
@@ -27,10 +26,9 @@ from devforge_api.auth.service.clients import Client
 from devforge_api.auth.service.sessions import Tokens
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion
-from devforge_api.core.db import db
+from devforge_api.core.db import affected, db
 from devforge_api.core.encryption import fingerprint
 from devforge_api.users import service as users
-from devforge_api.users.errors import UserNotFound
 
 LIFETIME = timedelta(minutes=10)
 INTERVAL = 5  # seconds between polls; slow_down adds as many
@@ -106,12 +104,7 @@ def decide(browser: BrowserSession, user_code: str, *, approved: bool) -> None:
     :raises DeviceCodeInvalid: expired or decided meanwhile.
     :raises SessionNotFound: the browser has been signed out meanwhile.
     """
-    try:
-        users.get_user(browser.user_id, for_update=True)
-    except UserNotFound:
-        raise SessionNotFound from None
-    queries.get_session(browser.id, user_id=browser.user_id)
-    browser_sessions.touch(browser.id)
+    browser_sessions.lock_to_decide(browser)
     values = {
         "status": GrantStatus.APPROVED if approved else GrantStatus.DENIED,
         "user_id": browser.user_id,
@@ -127,7 +120,7 @@ def decide(browser: BrowserSession, user_code: str, *, approved: bool) -> None:
         .values(values)
         .execution_options(synchronize_session=False)
     )
-    if not _changed(decision):
+    if affected(decision) != 1:
         raise DeviceCodeInvalid
     action = "auth.device_approved" if approved else "auth.device_denied"
     audit.record(action, target_type="user", target_id=browser.user_id, actor_id=browser.user_id)
@@ -150,8 +143,7 @@ def poll(device_code: str, client: Client) -> Tokens | Refusal:
 
 def purge_expired(now: datetime) -> int:
     """Delete grants that expired longer ago than they are kept. Returns how many."""
-    result: Any = db.session.execute(delete(DeviceGrant).where(DeviceGrant.expires_at < now - KEPT))
-    return int(result.rowcount)
+    return affected(delete(DeviceGrant).where(DeviceGrant.expires_at < now - KEPT))
 
 
 def _wait(grant: DeviceGrant, now: datetime) -> Refusal:
@@ -159,11 +151,11 @@ def _wait(grant: DeviceGrant, now: datetime) -> Refusal:
     this = update(DeviceGrant).where(DeviceGrant.id == grant.id, DeviceGrant.status == GrantStatus.PENDING)
     this = this.execution_options(synchronize_session=False)
     punctual = this.where(or_(DeviceGrant.polled_at.is_(None), DeviceGrant.polled_at <= due))
-    if _changed(punctual.values(polled_at=now)):
+    if affected(punctual.values(polled_at=now)):
         return Refusal.PENDING
     return (
         Refusal.SLOW_DOWN
-        if _changed(this.values(polled_at=now, interval=DeviceGrant.interval + INTERVAL))
+        if affected(this.values(polled_at=now, interval=DeviceGrant.interval + INTERVAL))
         else Refusal.PENDING  # decided in this moment: the next poll tells
     )
 
@@ -171,9 +163,8 @@ def _wait(grant: DeviceGrant, now: datetime) -> Refusal:
 def _use(grant: DeviceGrant, client: Client) -> Tokens | Refusal:
     if grant.user_id is None or grant.session_id is None:
         return Refusal.INVALID
-    try:
-        user = users.get_user(grant.user_id, for_update=True)
-    except UserNotFound:
+    user = users.find_user(grant.user_id, for_update=True)
+    if user is None:
         return Refusal.INVALID
     use = (
         update(DeviceGrant)
@@ -181,14 +172,9 @@ def _use(grant: DeviceGrant, client: Client) -> Tokens | Refusal:
         .values(status=GrantStatus.CONSUMED)
         .execution_options(synchronize_session=False)
     )
-    if not _changed(use):
+    if affected(use) != 1:
         return Refusal.INVALID
     try:
         return admit_client(user, client_id=client.client_id, name=client.name, approved_in=grant.session_id)
     except (AccountDisabled, SessionNotFound):
         return Refusal.DENIED
-
-
-def _changed(statement: Any) -> bool:
-    result: Any = db.session.execute(statement)
-    return bool(result.rowcount == 1)

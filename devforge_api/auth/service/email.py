@@ -23,7 +23,6 @@ from devforge_api.core.mail import outgoing
 from devforge_api.core.mail.links import account_link
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
-from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 VERIFY_LIFETIME = timedelta(hours=24)
@@ -118,7 +117,7 @@ def prepare_reset(token: str, password: str) -> str:
     :raises Unavailable: too much hashing.
     """
     row = one_time.find(Purpose.RESET_PASSWORD, token)
-    user = _find(row.user_id)
+    user = users.find_user(row.user_id) if row.user_id else None
     if user is None:
         raise OneTimeTokenInvalid
     return sign_in.prepare_password(password, email=user.email)
@@ -247,20 +246,10 @@ def _user_of(used: Consumed) -> User:
     return used.user
 
 
-def _find(user_id: UUID | None) -> User | None:
-    try:
-        return users.get_user(user_id) if user_id else None
-    except UserNotFound:
-        return None
-
-
 def _lock(user_id: UUID) -> User | None:
     """The user, if there still is one who may act."""
-    try:
-        user = users.get_user(user_id, for_update=True)
-    except UserNotFound:
-        return None
-    return user if user.is_active else None
+    user = users.find_user(user_id, for_update=True)
+    return user if user is not None and user.is_active else None
 
 
 def _lock_by_address(encrypted_address: str) -> User | None:

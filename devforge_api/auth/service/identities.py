@@ -9,7 +9,6 @@ has not verified opens no account that is there already.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -31,11 +30,11 @@ from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.auth.service.vouched import VouchedIdentity
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import affected, db
 from devforge_api.core.errors import EditConflict
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
-from devforge_api.users.errors import EmailTaken, UserNotFound
+from devforge_api.users.errors import EmailTaken
 from devforge_api.users.service import User, email_key
 
 ATTEMPTS = 5  # each is lost only to another transaction that has won meanwhile
@@ -81,7 +80,7 @@ def _user_of(vouched: VouchedIdentity, *, must_be_verified: bool) -> User:
 
 def _known(identity: Identity, vouched: VouchedIdentity) -> User | None:
     """The user of a known identity; None if it was unlinked in this moment."""
-    user = _locked(identity.user_id)
+    user = users.find_user(identity.user_id, for_update=True)
     if user is None:
         return None
     still_theirs = (
@@ -90,8 +89,7 @@ def _known(identity: Identity, vouched: VouchedIdentity) -> User | None:
         .values(last_used_at=utc_now(), email=vouched.email or identity.email)
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(still_theirs)
-    if result.rowcount != 1:
+    if affected(still_theirs) != 1:
         return None
     if _proves_address(user, vouched):
         users.verify_email(user)
@@ -115,7 +113,7 @@ def _created(vouched: VouchedIdentity, email: str, *, must_be_verified: bool) ->
 
 def _adopted(user_id: UUID, vouched: VouchedIdentity) -> User | None:
     """The account that has the identity's address, linked; None if either changed in this moment."""
-    user = _locked(user_id)
+    user = users.find_user(user_id, for_update=True)
     if user is None or vouched.email is None or email_key(user.email) != email_key(vouched.email):
         return None
     if not vouched.email_verified:
@@ -211,10 +209,3 @@ def _proves_address(user: User, vouched: VouchedIdentity) -> bool:
         and vouched.email is not None
         and email_key(vouched.email) == email_key(user.email)
     )
-
-
-def _locked(user_id: UUID) -> User | None:
-    try:
-        return users.get_user(user_id, for_update=True)
-    except UserNotFound:
-        return None

@@ -7,7 +7,6 @@ import re
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import pyotp
@@ -22,7 +21,7 @@ from devforge_api.auth.models import Purpose, RecoveryCode, TotpFactor
 from devforge_api.auth.service import one_time, throttle
 from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import affected, db
 from devforge_api.core.encryption import decrypt, encrypt, fingerprint
 from devforge_api.core.errors import RateLimited
 from devforge_api.core.limits import Limit, charge, forgive
@@ -189,8 +188,7 @@ def use_totp(user_id: UUID, code: str) -> bool:
         .values(last_step=step)
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(use)
-    return bool(result.rowcount == 1)
+    return affected(use) == 1
 
 
 def note_wrong_code(user_id: UUID) -> None:
@@ -214,8 +212,7 @@ def _use_recovery_code(user_id: UUID, code: str) -> bool:
         .values(used_at=utc_now())
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(use)
-    if result.rowcount != 1:
+    if affected(use) != 1:
         return False
     audit.record("auth.recovery_code_used", target_type="user", target_id=user_id, actor_id=user_id)
     emit("auth.recovery_code_used", user_id=str(user_id))

@@ -14,7 +14,6 @@ from devforge_api.auth import queries
 from devforge_api.core.clock import utc_now
 from devforge_api.core.mail import outgoing
 from devforge_api.users import service as users
-from devforge_api.users.errors import UserNotFound
 
 PROVIDERS = {"apple": "Apple", "github": "GitHub", "google": "Google", "microsoft": "Microsoft"}
 DEVICE_LENGTH = 60
@@ -27,9 +26,8 @@ def tell(user_id: UUID, letter: str, *, even_unverified: bool = False, **params:
     :param even_unverified: what happened must be told, and there may be no better address; but
         whoever has taken somebody else's may cause it as often as they like: five times a day.
     """
-    try:
-        user = users.get_user(user_id)
-    except UserNotFound:
+    user = users.find_user(user_id)
+    if user is None:
         return
     if user.email_verified or (even_unverified and _is_rare(letter, user.email)):
         outgoing.send(letter, to=user.email, locale=user.locale, at=moment(), **params)

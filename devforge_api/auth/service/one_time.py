@@ -18,10 +18,9 @@ from sqlalchemy import case, delete, func, literal, select, update
 from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import OneTimeToken, Purpose
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import UtcDateTime, db
+from devforge_api.core.db import UtcDateTime, affected, db
 from devforge_api.core.encryption import decrypt, encrypt, fingerprint
 from devforge_api.users import service as users
-from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 KEPT = timedelta(days=1)  # after expiry
@@ -70,11 +69,9 @@ def consume(purpose: Purpose, token: str) -> Consumed:
     row = find(purpose, token)
     user = None
     if row.user_id is not None:
-        try:  # the user first, as everywhere: a deletion holds the user and waits for the token
-            user = users.get_user(row.user_id, for_update=True)
-        except UserNotFound:
-            raise OneTimeTokenInvalid from None
-        if not user.is_active:
+        # The user first, as everywhere: a deletion holds the user and waits for the token.
+        user = users.find_user(row.user_id, for_update=True)
+        if user is None or not user.is_active:
             raise OneTimeTokenInvalid
     use(row)
     return Consumed(user, data_of(row))
@@ -106,8 +103,7 @@ def _change_good(row: OneTimeToken, **values: Any) -> None:
         .values(values)
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(change)
-    if result.rowcount != 1:
+    if affected(change) != 1:
         raise OneTimeTokenInvalid
 
 
@@ -153,5 +149,4 @@ def void(user_id: UUID, *purposes: Purpose) -> None:
 
 def purge_expired(now: datetime) -> int:
     """Delete tokens that expired longer ago than they are kept. Returns how many."""
-    result: Any = db.session.execute(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT))
-    return int(result.rowcount)
+    return affected(delete(OneTimeToken).where(OneTimeToken.expires_at < now - KEPT))

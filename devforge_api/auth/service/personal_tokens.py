@@ -29,7 +29,7 @@ from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Principal
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import affected, db, unit_of_work
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.errors import TokenExpired, TokenInvalid, TokenRevoked, ValidationFailed
 from devforge_api.core.maintenance import Maintenance
@@ -167,10 +167,7 @@ def checked_scopes(wanted: Iterable[str], grantable: frozenset[str]) -> list[str
 def purge_ended(now: datetime) -> int:
     """Delete tokens that expired or were revoked longer ago than they are kept. Returns how many."""
     token, before = PersonalAccessToken, now - ENDED_KEPT
-    result: Any = db.session.execute(
-        delete(token).where(or_(token.expires_at < before, token.revoked_at < before))
-    )
-    return int(result.rowcount)
+    return affected(delete(token).where(or_(token.expires_at < before, token.revoked_at < before)))
 
 
 def new_token() -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import update
@@ -14,7 +13,7 @@ from devforge_api.auth.models import Session
 from devforge_api.auth.service import mfa
 from devforge_api.auth.service.sign_in import Proof, still_proven
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import affected
 from devforge_api.core.errors import TokenRevoked
 from devforge_api.core.security import StepUp
 from devforge_api.users import service as users
@@ -61,7 +60,6 @@ def _mark(session_id: UUID, user_id: UUID) -> None:
         .values(reauthenticated_at=utc_now())
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(mark)
-    if result.rowcount != 1:
+    if affected(mark) != 1:
         raise TokenRevoked
     audit.record("auth.reauthenticated", target_type="user", target_id=user_id)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, delete, literal, or_, select, update
+from sqlalchemy import ColumnElement, case, delete, literal, or_, select, update
 
 from devforge_api.audit import service as audit
 from devforge_api.auth.models import RevokeReason, Session
@@ -17,11 +16,10 @@ from devforge_api.auth.tokens import RefreshClaims, make_access_token, make_refr
 from devforge_api.core import revocation
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import occasion
-from devforge_api.core.db import UtcDateTime, db, uuid7
+from devforge_api.core.db import UtcDateTime, affected, db, uuid7
 from devforge_api.core.errors import TokenInvalid, TokenRevoked
 from devforge_api.core.outbox import emit
 from devforge_api.users import service as users
-from devforge_api.users.errors import UserNotFound
 from devforge_api.users.service import User
 
 ACCESS_LIFETIME = timedelta(minutes=15)
@@ -109,8 +107,6 @@ def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | 
     """
     now = utc_now()
     issued_at = now.replace(microsecond=0)
-    idle_end = literal(issued_at + IDLE_LIFETIME, UtcDateTime())
-    past_absolute = Session.absolute_expires_at < idle_end
     # One update and no second one: PostgreSQL would check the second's foreign key by locking the
     # user's row, against a deletion that holds it and waits for this session.
     rotate = (
@@ -126,21 +122,20 @@ def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | 
         .values(
             counter=Session.counter + 1,
             issued_at=issued_at,
-            expires_at=case((past_absolute, Session.absolute_expires_at), else_=idle_end),
+            expires_at=idle_end(issued_at),
             last_seen_at=now,
             address=occasion().address,
         )
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(rotate)
-    rotated = result.rowcount == 1
+    rotated = affected(rotate) == 1
     # Locked, so that a logout under way decides before a successor is given out.
     session = db.session.scalar(select(Session).where(Session.id == claims.session_id).with_for_update())
     if session is None or session.user_id != claims.user_id or not session.is_live(now):
         raise TokenRevoked
     if session.client_id != client_id:
         raise TokenInvalid
-    user = db.session.get(User, session.user_id)
+    user = users.find_user(session.user_id)
     if user is None or not user.is_active:
         raise TokenRevoked
     if not rotated and (claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE):
@@ -149,11 +144,16 @@ def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | 
     return _tokens(session, user)
 
 
+def idle_end(use: datetime) -> ColumnElement[datetime]:
+    """For an update: when a session that is used at this moment ends without another use."""
+    end = literal(use + IDLE_LIFETIME, UtcDateTime())
+    return case((Session.absolute_expires_at < end, Session.absolute_expires_at), else_=end)
+
+
 def revoke_session(session: Session, reason: RevokeReason) -> None:
     """End one session; its access tokens are refused from the next request on."""
     if session.revoked_at is None:
-        session.revoked_at, session.revoke_reason = utc_now(), reason
-        revocation.deny_session(session.id)
+        _end(session, reason)
         action = "auth.signed_out" if reason is RevokeReason.LOGOUT else "auth.session_revoked"
         audit.record(action, target_type="user", target_id=session.user_id, actor_id=session.user_id)
         db.session.flush()
@@ -168,18 +168,15 @@ def logout(session_id: UUID) -> None:
 
 def revoke_all(user_id: UUID, reason: RevokeReason, *, but: UUID | None = None) -> int:
     """End every session of a user, except perhaps the present one. Returns how many."""
-    try:  # the user first: what is being opened in their name ends as well, or comes afterwards
-        users.get_user(user_id, for_update=True)
-    except UserNotFound:
+    # The user first: what is being opened in their name ends as well, or comes afterwards.
+    if users.find_user(user_id, for_update=True) is None:
         return 0
     live = select(Session).where(Session.user_id == user_id, Session.revoked_at.is_(None))
     sessions = [
         one for one in db.session.scalars(live.order_by(Session.id).with_for_update()) if one.id != but
     ]
-    now = utc_now()
     for session in sessions:
-        session.revoked_at, session.revoke_reason = now, reason
-        revocation.deny_session(session.id)
+        _end(session, reason)
     if reason is not RevokeReason.PASSWORD_CHANGED:
         audit.record("auth.all_sessions_revoked", target_type="user", target_id=user_id)
     db.session.flush()
@@ -189,19 +186,20 @@ def revoke_all(user_id: UUID, reason: RevokeReason, *, but: UUID | None = None) 
 def purge_ended(now: datetime) -> int:
     """Delete sessions that ended longer ago than they are kept. Returns how many."""
     before = now - ENDED_KEPT
-    result: Any = db.session.execute(
-        delete(Session).where(or_(Session.expires_at < before, Session.revoked_at < before))
-    )
-    return int(result.rowcount)
+    return affected(delete(Session).where(or_(Session.expires_at < before, Session.revoked_at < before)))
 
 
 def end_for_reuse(session: Session) -> None:
     """End a locked session because something that works once was used twice: somebody has a copy."""
-    session.revoked_at, session.revoke_reason = utc_now(), RevokeReason.REUSE_DETECTED
-    revocation.deny_session(session.id)
+    _end(session, RevokeReason.REUSE_DETECTED)
     audit.record("auth.reuse_detected", target_type="user", target_id=session.user_id)
     emit("auth.reuse_detected", user_id=str(session.user_id), session_id=str(session.id))
     db.session.flush()
+
+
+def _end(session: Session, reason: RevokeReason) -> None:
+    session.revoked_at, session.revoke_reason = utc_now(), reason
+    revocation.deny_session(session.id)
 
 
 def _tokens(session: Session, user: User) -> Tokens:

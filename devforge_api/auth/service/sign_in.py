@@ -19,7 +19,7 @@ from devforge_api.auth.service.sessions import Tokens, revoke_all
 from devforge_api.core.outbox import emit
 from devforge_api.core.passwords import check_new_password, hash_password, needs_rehash, verify_password
 from devforge_api.users import service as users
-from devforge_api.users.errors import EmailTaken, UserNotFound
+from devforge_api.users.errors import EmailTaken
 from devforge_api.users.service import User
 
 
@@ -148,10 +148,9 @@ def still_proven(proof: Proof) -> User:
 
     :raises InvalidCredentials: the user is gone. :raises ProofOutdated: it was replaced.
     """
-    try:
-        user = users.get_user(proof.user_id, for_update=True)
-    except UserNotFound:
-        raise InvalidCredentials from None
+    user = users.find_user(proof.user_id, for_update=True)
+    if user is None:
+        raise InvalidCredentials
     if user.password_hash != proof.password_hash:
         raise ProofOutdated
     return user

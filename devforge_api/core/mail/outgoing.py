@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core import signing
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import Model, db, uuid7
+from devforge_api.core.db import Model, affected, db, uuid7
 from devforge_api.core.encryption import encrypt
 from devforge_api.core.mail.addresses import wire_address
 from devforge_api.core.outbox import emit
@@ -79,8 +79,7 @@ def purge_sent(now: datetime) -> int:
     """Delete what was sent, or forgotten, longer ago than it is kept; never what waits. Returns how many."""
     before = now - SENT_KEPT
     forgotten = and_(Mail.recipient == "", Mail.created_at < before)
-    result: Any = db.session.execute(delete(Mail).where(or_(Mail.sent_at < before, forgotten)))
-    return int(result.rowcount)
+    return affected(delete(Mail).where(or_(Mail.sent_at < before, forgotten)))
 
 
 def forget_recipient(address: str) -> Update:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, func, select, update
@@ -11,7 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from devforge_api.audit import service as audit
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, uuid7
+from devforge_api.core.db import affected, db, uuid7
 from devforge_api.core.outbox import emit
 from devforge_api.licenses.errors import (
     LicenseNotFound,
@@ -89,8 +88,7 @@ def remove_machine(machine: Machine) -> None:
 
     :raises MachineNotFound: it has given the seat back meanwhile.
     """
-    result: Any = db.session.execute(delete(Machine).where(Machine.id == machine.id))
-    if result.rowcount != 1:
+    if affected(delete(Machine).where(Machine.id == machine.id)) != 1:
         raise MachineNotFound
     _return_seat(machine.license_id)
     _tell("deactivated", machine.license_id, machine.id)
@@ -119,8 +117,7 @@ def _take_seat(license_id: UUID) -> bool:
         .values(machine_count=License.machine_count + 1, updated_at=License.updated_at)
         .execution_options(synchronize_session=False)
     )
-    result: Any = db.session.execute(statement)
-    return bool(result.rowcount)
+    return affected(statement) == 1
 
 
 def _return_seat(license_id: UUID) -> None:
