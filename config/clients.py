@@ -7,14 +7,13 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from config.providers import BROWSERS_OWN
+
 GRANTS = ("authorization_code", "urn:ietf:params:oauth:grant-type:device_code")
 _ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]{0,63}")
 # An application cannot own these: browsers, or the system, do something else with them.
-_TAKEN = {
-    "about", "blob", "chrome", "data", "file", "filesystem", "ftp", "intent", "javascript", "mailto", "sms",
-    "tel", "vbscript", "view-source", "ws", "wss",
-}  # fmt: skip
+_TAKEN = BROWSERS_OWN | {"intent", "mailto", "sms", "tel"}
 _EXAMPLE = (
     '[{"client_id": "acme-tool", "name": "Acme Tool", "redirect_uris": ["http://127.0.0.1/callback"], '
     '"grants": ["authorization_code"]}]'

@@ -151,8 +151,8 @@ def _check_private_key(name: str, pem: str) -> None:
 
 
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
-# What a browser would run or read instead of handing it to an application.
-_FORBIDDEN_SCHEMES = {
+# Schemes that a browser runs or reads itself, instead of handing them to an application.
+BROWSERS_OWN = {
     "about", "blob", "chrome", "data", "file", "filesystem", "ftp", "javascript", "vbscript", "view-source",
     "ws", "wss",
 }  # fmt: skip
@@ -173,7 +173,7 @@ def _redirect(address: str) -> str:
         or not rest
         or not re.fullmatch(r"[!-\[\]-~]{1,2000}", address)
         or not _SCHEME.fullmatch(scheme)
-        or scheme in _FORBIDDEN_SCHEMES
+        or scheme in BROWSERS_OWN
         or "#" in address
         or "@" in rest.partition("/")[0]
         or (scheme in {"http", "https"} and not is_trustworthy(address))

@@ -18,6 +18,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from devforge_api.auth.providers import configured
 from devforge_api.auth.queries import BrowserSession
+from devforge_api.auth.routes import pages
 from devforge_api.auth.routes.pages import AUTH
 from devforge_api.auth.routes.words import Words
 from devforge_api.auth.service import browser_sessions
@@ -95,12 +96,9 @@ def show(template: str, status: int = 200, *, next_path: str = "", **values: Any
 
 def as_page(response: Response, language: str) -> Response:
     """Give an answer the headers of a page that can sign somebody in."""
-    response.headers["Content-Security-Policy"] = POLICY
+    pages.as_page(response, language, POLICY)
     # Not no-referrer: with that a browser sends its forms as from nowhere (Origin: null).
     response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Content-Language"] = language
-    response.headers["Cache-Control"] = "no-store"
-    response.vary.add("Accept-Language")
     if g.get("browser_cookie") and g.browser_cookie != request.cookies.get(COOKIE):
         set_cookie(response, g.browser_cookie)
     return response

@@ -20,7 +20,6 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import PreconditionFailed
 from devforge_api.core.responses import check_precondition, shaped
 from devforge_api.core.security import StepUp, requires
-from devforge_api.users import service as users
 
 
 @blp.route("/identities")
@@ -63,6 +62,6 @@ class OneIdentity(MethodView):
     @unit_of_work()
     def delete(self, identity_id: UUID) -> None:
         """Unlink one of one's own identities"""
-        users.get_user(principal().user_id, for_update=True)  # whoever changes an identity locks its user
-        check_precondition(queries.get_identity(identity_id, user_id=principal().user_id), IdentitySchema())
-        identities.unlink(identity_id, user_id=principal().user_id, usable=configured().keys())
+        identity = identities.get_to_edit(identity_id, user_id=principal().user_id)
+        check_precondition(identity, IdentitySchema())
+        identities.unlink(identity, usable=configured().keys())

@@ -28,8 +28,12 @@ def show(template: str, **values: Any) -> Response:
     """
     language = best_language(request.headers.get("Accept-Language", ""))
     text = render_template(template.format(language=language), language=language, **values)
-    response: Response = make_response(text)
-    response.headers["Content-Security-Policy"] = POLICY
+    return as_page(make_response(text), language, POLICY)
+
+
+def as_page(response: Response, language: str, policy: str) -> Response:
+    """Give an answer the headers of a page in one language, under a content security policy."""
+    response.headers["Content-Security-Policy"] = policy
     response.headers["Content-Language"] = language
     response.headers["Cache-Control"] = "no-store"
     response.vary.add("Accept-Language")

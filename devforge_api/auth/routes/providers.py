@@ -28,6 +28,7 @@ from devforge_api.auth.errors import (
 from devforge_api.auth.providers import configured, find_provider
 from devforge_api.auth.routes import blp
 from devforge_api.auth.routes.browser import finish_sign_in, is_own_page, sign_in_page
+from devforge_api.auth.routes.passwords import verification_required
 from devforge_api.auth.schemas.identities import (
     ProviderExchangeSchema,
     ProviderSchema,
@@ -239,9 +240,10 @@ def _onward(next_: str, **result: str) -> Response:
 
 def _admitted(vouch: Callable[[], VouchedIdentity], *, device_name: str | None) -> Tokens | Challenge:
     """Sign in whoever is vouched for, in one transaction."""
-    must_be_verified = current_app.config["EMAIL_VERIFICATION"] == "required"
     with unit_of_work():
-        admitted = identities.sign_in(vouch(), device_name=device_name, must_be_verified=must_be_verified)
+        admitted = identities.sign_in(
+            vouch(), device_name=device_name, must_be_verified=verification_required()
+        )
     if admitted is None:
         raise EmailNotVerified
     return admitted

@@ -15,9 +15,7 @@ from devforge_api.auth.models import (
     DeviceGrant,
     Identity,
     PersonalAccessToken,
-    RecoveryCode,
     ServiceAccount,
-    TotpFactor,
 )
 from devforge_api.core.db import db
 
@@ -38,14 +36,6 @@ def end_prepared_ways(user_id: UUID, *, but: UUID | None = None) -> None:
         delete(ServiceAccount).where(ServiceAccount.owner_id == user_id),
         delete(DeviceGrant).where(DeviceGrant.user_id == user_id),
         delete(Identity).where(others),
-    )
-
-
-def end_second_factor(user_id: UUID) -> None:
-    """Remove an authenticator app, and its recovery codes, that may be anybody's."""
-    _run(
-        delete(TotpFactor).where(TotpFactor.user_id == user_id),
-        delete(RecoveryCode).where(RecoveryCode.user_id == user_id),
     )
 
 

@@ -14,6 +14,7 @@ from devforge_api.auth.errors import OneTimeTokenInvalid
 from devforge_api.auth.models import Purpose, RevokeReason
 from devforge_api.auth.service import claims, notices, one_time, sign_in
 from devforge_api.auth.service.latecomers import refuse_latecomer
+from devforge_api.auth.service.notices import A_DAY, LETTERS_A_DAY, may_tell, may_write
 from devforge_api.auth.service.one_time import Consumed
 from devforge_api.auth.service.sessions import revoke_all
 from devforge_api.core.clock import utc_now
@@ -27,7 +28,7 @@ from devforge_api.users.service import User
 
 VERIFY_LIFETIME = timedelta(hours=24)
 RESET_LIFETIME = CHANGE_LIFETIME = timedelta(hours=1)
-APART, A_DAY, LETTERS_A_DAY = timedelta(minutes=1), timedelta(days=1), 5
+APART = timedelta(minutes=1)
 ATTEMPTS_APART = timedelta(hours=1)
 
 
@@ -48,7 +49,7 @@ def write_first_verification(user_id: UUID) -> None:
     user = _lock(user_id)
     if user is None or user.email_verified:
         return
-    if _may_write(user.email, "verify_email", apart=timedelta(0)):
+    if may_write(user.email, "verify_email"):
         _write_verification(user)
 
 
@@ -59,7 +60,7 @@ def write_verification_again(encrypted_address: str) -> None:
         return
     if user.password_hash is None:
         _write_completion(user)
-    elif _may_write(user.email, "verify_email"):
+    elif may_write(user.email, "verify_email", apart=APART):
         _write_verification(user)
 
 
@@ -74,7 +75,7 @@ def answer_second_registration(user_id: UUID) -> None:
     if user is None:
         return
     if user.email_verified:
-        if _may_write(user.email, "already_registered", apart=ATTEMPTS_APART):
+        if may_write(user.email, "already_registered", apart=ATTEMPTS_APART):
             outgoing.send("already_registered", to=user.email, locale=user.locale)
         return
     one_time.void(user.id, Purpose.VERIFY_EMAIL)
@@ -85,16 +86,10 @@ def answer_second_registration(user_id: UUID) -> None:
 def write_reset(encrypted_address: str) -> None:
     """The letter for a forgotten password; a minute apart, five a day."""
     user = _lock_by_address(encrypted_address)
-    if user is None or not _may_write(user.email, "reset_password"):
+    if user is None or not may_write(user.email, "reset_password", apart=APART):
         return
     token = one_time.issue(Purpose.RESET_PASSWORD, lifetime=RESET_LIFETIME, user_id=user.id)
-    outgoing.send(
-        "reset_password",
-        to=user.email,
-        locale=user.locale,
-        link=account_link("reset", token),
-        minutes=_minutes(RESET_LIFETIME),
-    )
+    _send_link("reset_password", user, "reset", token, lifetime=RESET_LIFETIME)
 
 
 # --- using the links -----------------------------------------------------------------------
@@ -165,17 +160,11 @@ def request_change(user_id: UUID, address: str) -> None:
     )
     holder = users.find_by_email(address)
     if holder is not None and holder.id != user.id:
-        if _may_write(holder.email, "address_taken", apart=timedelta(0)):
+        if may_write(holder.email, "address_taken"):
             outgoing.send("address_taken", to=holder.email, locale=holder.locale)
-    elif _may_write(address, "change_email", apart=timedelta(0)):
-        outgoing.send(
-            "change_email",
-            to=address,
-            locale=user.locale,
-            link=account_link("email-change", token),
-            minutes=_minutes(CHANGE_LIFETIME),
-        )
-    if user.email_verified or _may_write(user.email, "change_email_requested", apart=timedelta(0)):
+    elif may_write(address, "change_email"):
+        _send_link("change_email", user, "email-change", token, lifetime=CHANGE_LIFETIME, to=address)
+    if may_tell(user, "change_email_requested"):
         outgoing.send("change_email_requested", to=user.email, locale=user.locale, at=notices.moment())
     audit.record("auth.email_change_requested", target_type="user", target_id=user.id)
 
@@ -192,7 +181,7 @@ def _verify(used: Consumed) -> User:
 def _change(used: Consumed) -> User:
     user = _user_of(used)
     told = [used.data["email"]]
-    if user.email_verified or _may_write(user.email, "email_changed", apart=timedelta(0)):
+    if may_tell(user, "email_changed"):
         told.insert(0, user.email)
     one_time.void(user.id, Purpose.VERIFY_EMAIL, Purpose.RESET_PASSWORD, Purpose.CHANGE_EMAIL)
     users.change_email(user, used.data["email"])
@@ -205,39 +194,33 @@ def _write_verification(user: User) -> None:
     token = one_time.issue(
         Purpose.VERIFY_EMAIL, lifetime=VERIFY_LIFETIME, user_id=user.id, data={"email": user.email}
     )
-    outgoing.send(
-        "verify_email",
-        to=user.email,
-        locale=user.locale,
-        link=account_link("verify", token),
-        hours=_minutes(VERIFY_LIFETIME) // 60,
-    )
+    _send_link("verify_email", user, "verify", token, lifetime=VERIFY_LIFETIME)
 
 
 def _write_completion(user: User) -> None:
     """The letter to an account without a password: choosing one also verifies the address."""
-    if not _may_write(user.email, "complete_registration"):
+    if not may_write(user.email, "complete_registration", apart=APART):
         return
     token = one_time.issue(Purpose.RESET_PASSWORD, lifetime=VERIFY_LIFETIME, user_id=user.id)
+    _send_link("complete_registration", user, "reset", token, lifetime=VERIFY_LIFETIME)
+
+
+def _send_link(
+    letter: str, user: User, page: str, token: str, *, lifetime: timedelta, to: str | None = None
+) -> None:
     outgoing.send(
-        "complete_registration",
-        to=user.email,
+        letter,
+        to=to or user.email,
         locale=user.locale,
-        link=account_link("reset", token),
-        hours=_minutes(VERIFY_LIFETIME) // 60,
+        link=account_link(page, token),
+        hours=lifetime // timedelta(hours=1),
+        minutes=lifetime // timedelta(minutes=1),
     )
 
 
 def _end_everything(user: User) -> None:
     revoke_all(user.id, RevokeReason.PASSWORD_CHANGED)
     users.invalidate_tokens(user)
-
-
-def _may_write(to: str, letter: str, *, apart: timedelta = APART) -> bool:
-    now = utc_now()
-    if apart and outgoing.count_since(now - apart, to=to, letters=(letter,)):
-        return False
-    return outgoing.count_since(now - A_DAY, to=to, letters=(letter,)) < LETTERS_A_DAY
 
 
 def _user_of(used: Consumed) -> User:
@@ -255,7 +238,3 @@ def _lock(user_id: UUID) -> User | None:
 def _lock_by_address(encrypted_address: str) -> User | None:
     known = users.find_by_email(decrypt(encrypted_address))
     return _lock(known.id) if known is not None else None
-
-
-def _minutes(lifetime: timedelta) -> int:
-    return int(lifetime.total_seconds()) // 60

@@ -24,7 +24,7 @@ from devforge_api.auth.errors import (
     ProviderEmailMissing,
 )
 from devforge_api.auth.models import Identity, Purpose, RevokeReason
-from devforge_api.auth.service import claims, one_time
+from devforge_api.auth.service import claims, mfa, one_time
 from devforge_api.auth.service.admission import Challenge, admit
 from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.auth.service.sessions import Tokens, revoke_all
@@ -138,7 +138,7 @@ def _claim(user: User, identity: Identity) -> None:
     revoke_all(user.id, RevokeReason.REVOKED)
     one_time.void(user.id, *Purpose)
     claims.end_prepared_ways(user.id, but=identity.id)
-    claims.end_second_factor(user.id)
+    mfa.forget(user.id)
     audit.record("auth.account_claimed", target_type="user", target_id=user.id, actor_id=user.id)
     users.verify_email(user)
 
@@ -168,15 +168,23 @@ def link(user_id: UUID, vouched: VouchedIdentity) -> tuple[Identity, bool]:
     raise EditConflict
 
 
-def unlink(identity_id: UUID, *, user_id: UUID, usable: Collection[str]) -> None:
+def get_to_edit(identity_id: UUID, *, user_id: UUID) -> Identity:
+    """One of the user's identities, after its user is locked.
+
+    :raises IdentityNotFound: unknown, or another's.
+    """
+    users.get_user(user_id, for_update=True)
+    return queries.get_identity(identity_id, user_id=user_id)
+
+
+def unlink(identity: Identity, *, usable: Collection[str]) -> None:
     """Let an identity open its account no more.
 
+    :param identity: by `get_to_edit`.
     :param usable: the providers that are configured; others let nobody in.
-    :raises IdentityNotFound: unknown, or another's.
     :raises LastSignInMethod: nothing else would let the user in.
     """
-    user = users.get_user(user_id, for_update=True)
-    identity = queries.get_identity(identity_id, user_id=user.id)
+    user = users.get_user(identity.user_id)
     others = db.session.scalars(queries.identities(user.id).where(Identity.id != identity.id))
     if user.password_hash is None and not any(one.provider in usable for one in others):
         raise LastSignInMethod

@@ -125,13 +125,21 @@ def disable(user_id: UUID) -> None:
     factor = queries.find_factor(user_id)
     if factor is None:
         raise MfaNotEnabled
-    db.session.delete(factor)
-    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
+    forget(user_id)
     one_time.void(user_id, Purpose.SECOND_FACTOR)
     if factor.confirmed_at:
         audit.record("auth.mfa_disabled", target_type="user", target_id=user_id)
         emit("auth.mfa_disabled", user_id=str(user_id))
     db.session.flush()
+
+
+def forget(user_id: UUID) -> None:
+    """Remove an authenticator app, and its recovery codes, without a word.
+
+    :param user_id: locked in this transaction.
+    """
+    db.session.execute(delete(TotpFactor).where(TotpFactor.user_id == user_id))
+    db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
 
 
 def renew_recovery_codes(user_id: UUID) -> list[str]:

@@ -14,10 +14,11 @@ from devforge_api.auth import queries
 from devforge_api.core.clock import utc_now
 from devforge_api.core.mail import outgoing
 from devforge_api.users import service as users
+from devforge_api.users.service import User
 
 PROVIDERS = {"apple": "Apple", "github": "GitHub", "google": "Google", "microsoft": "Microsoft"}
 DEVICE_LENGTH = 60
-UNVERIFIED_A_DAY = 5
+A_DAY, LETTERS_A_DAY = timedelta(days=1), 5
 
 
 def tell(user_id: UUID, letter: str, *, even_unverified: bool = False, **params: Any) -> None:
@@ -29,7 +30,7 @@ def tell(user_id: UUID, letter: str, *, even_unverified: bool = False, **params:
     user = users.find_user(user_id)
     if user is None:
         return
-    if user.email_verified or (even_unverified and _is_rare(letter, user.email)):
+    if user.email_verified or (even_unverified and may_write(user.email, letter)):
         outgoing.send(letter, to=user.email, locale=user.locale, at=moment(), **params)
 
 
@@ -50,9 +51,17 @@ def moment() -> str:
     return f"{utc_now():%Y-%m-%d %H:%M} UTC"
 
 
-def _is_rare(letter: str, to: str) -> bool:
-    since = utc_now() - timedelta(days=1)
-    return outgoing.count_since(since, to=to, letters=(letter,)) < UNVERIFIED_A_DAY
+def may_write(to: str, letter: str, *, apart: timedelta = timedelta(0)) -> bool:
+    """Whether an address may get this letter once more: five a day, and so far apart."""
+    now = utc_now()
+    if apart and outgoing.count_since(now - apart, to=to, letters=(letter,)):
+        return False
+    return outgoing.count_since(now - A_DAY, to=to, letters=(letter,)) < LETTERS_A_DAY
+
+
+def may_tell(user: User, letter: str) -> bool:
+    """Whether a letter may go to the account's address: unverified, it may be anybody's."""
+    return user.email_verified or may_write(user.email, letter)
 
 
 def _harmless(device_name: str) -> str:

@@ -124,7 +124,7 @@ def revoke_all(user_id: UUID, *, account_id: UUID | None = None) -> None:
 
 
 def read(token: str) -> Principal:
-    """Whom a token stands for now, by one query.
+    """Whom a token stands for at present, by one query.
 
     :raises TokenInvalid: not one of ours. :raises TokenExpired: its time is over.
     :raises TokenRevoked: it, its service account or its user was ended.

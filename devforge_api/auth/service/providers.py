@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
@@ -53,7 +54,7 @@ class Return:
     user: str | None = None
 
 
-class Provider:
+class Provider(ABC):
     """Base of all providers."""
 
     scope: str
@@ -108,11 +109,13 @@ class Provider:
         with calling_out():
             return self._authorization_endpoint()
 
+    @abstractmethod
     def _authorization_endpoint(self) -> str:
-        raise NotImplementedError
+        """Where browsers are sent; may be asked of the provider."""
 
+    @abstractmethod
     def _redeem(self, came_back: Return, attempt: Attempt) -> VouchedIdentity:
-        raise NotImplementedError
+        """Exchange the code, by calls to the provider."""
 
     def _client_secret(self) -> str | None:
         return self.settings.client_secret

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, case, delete, literal, or_, select, update
@@ -88,9 +89,7 @@ def open_session(
     emit("auth.signed_in", user_id=str(user.id), session_id=str(session.id))
     if is_new:
         emit("auth.new_device", user_id=str(user.id), session_id=str(session.id))
-    tokens = _tokens(session, user)
-    given = {field.name: getattr(tokens, field.name) for field in fields(Tokens)}
-    return FirstTokens(**given, device_token=devices.make_token(user.id, device.id))
+    return FirstTokens(**_signed(session, user), device_token=devices.make_token(user.id, device.id))
 
 
 def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | None:
@@ -141,7 +140,7 @@ def refresh(claims: RefreshClaims, *, client_id: str | None = None) -> Tokens | 
     if not rotated and (claims.counter != session.counter - 1 or now - session.last_seen_at > GRACE):
         end_for_reuse(session)
         return None
-    return _tokens(session, user)
+    return Tokens(**_signed(session, user))
 
 
 def idle_end(use: datetime) -> ColumnElement[datetime]:
@@ -202,7 +201,8 @@ def _end(session: Session, reason: RevokeReason) -> None:
     revocation.deny_session(session.id)
 
 
-def _tokens(session: Session, user: User) -> Tokens:
+def _signed(session: Session, user: User) -> dict[str, Any]:
+    """The tokens of a session's present state, by the names of `Tokens`."""
     # Where Redis answers, nobody looks at the session's own end: the access token ends with it.
     lifetime = min(ACCESS_LIFETIME, session.expires_at - utc_now())
     access = make_access_token(
@@ -219,7 +219,13 @@ def _tokens(session: Session, user: User) -> Tokens:
         issued_at=session.issued_at,
         expires_at=session.expires_at,
     )
-    return Tokens(access, renewal, user, session.id, expires_in=int(lifetime.total_seconds()))
+    return {
+        "access_token": access,
+        "refresh_token": renewal,
+        "user": user,
+        "session_id": session.id,
+        "expires_in": int(lifetime.total_seconds()),
+    }
 
 
 def _device(user_agent: str | None) -> str:
