@@ -174,7 +174,8 @@ def test_a_device_signs_in_by_code_with_a_stock_client(served, page, run):
     running = run(served.app.config["PUBLIC_URL"], "device")
     address, user_code = re.fullmatch(r"Open (.+) and enter (.+)", running.says("open")).groups()
     page.goto(address)
-    page.keyboard.type(user_code)  # the field has the focus
+    expect(page.get_by_role("textbox")).to_be_focused()  # given after the page has loaded
+    page.keyboard.type(user_code)
     page.keyboard.press("Enter")
     sign_in(page, person.email)
     expect(page.get_by_text(user_code)).to_be_visible()
