@@ -1,6 +1,6 @@
 """Licensing's reads, by topic."""
 
-from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
+from devforge_api.licenses.queries.facts import Facts, Seat, find_facts, find_seats
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
     LICENSES,
@@ -14,14 +14,18 @@ from devforge_api.licenses.queries.lists import (
     machines,
 )
 from devforge_api.licenses.queries.scope import (
+    least_recently_seen,
     may_use,
     most_matching_components,
+    newest_version,
+    plan_metadata,
     published_at,
 )
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
     "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_machine", "get_license", "get_machine", "licenses",
-    "machines", "may_use", "most_matching_components", "published_at",
+    "Seat", "Terms", "find_facts", "find_machine", "find_seats", "get_license", "get_machine",
+    "least_recently_seen", "licenses", "machines", "may_use", "most_matching_components", "newest_version",
+    "plan_metadata", "published_at",
 ]  # fmt: skip
