@@ -3,13 +3,18 @@
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
+    LICENSE_USERS,
     LICENSES,
     MACHINES,
     POLICIES,
     PRODUCTS,
+    find_license_user,
     find_machine,
     get_license,
+    get_license_user,
     get_machine,
+    get_readable_license,
+    license_users,
     licenses,
     machines,
 )
@@ -21,7 +26,8 @@ from devforge_api.licenses.queries.scope import (
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
-    "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_machine", "get_license", "get_machine", "licenses",
-    "machines", "may_use", "most_matching_components", "published_at",
+    "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
+    "Seat", "Terms", "find_facts", "find_license_user", "find_machine", "get_license", "get_license_user",
+    "get_machine", "get_readable_license", "license_users", "licenses", "machines", "may_use",
+    "most_matching_components", "published_at",
 ]  # fmt: skip
