@@ -26,6 +26,7 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
 from devforge_api.core.encryption import decrypt
 from devforge_api.licenses.models.catalogue import Entitlement, Policy, split_codes
+from devforge_api.licenses.models.terms import Overage
 
 
 class LicenseStatus(StrEnum):
@@ -122,6 +123,23 @@ class License(Timestamps, Model):
         deferred=True,
         raiseload=True,
     )
+
+    @property
+    def limits(self) -> dict[str, dict[str, Any]]:
+        """What is taken of what, how much may be, and whether that is its own limit or the policy's."""
+        taken = {
+            "machines": self.machine_count,
+            "cores": self.core_count,
+            "users": self.user_count + (self.user_id is not None),
+            "uses": self.uses,
+        }
+        return {name: self._limit(name, count) for name, count in taken.items()}
+
+    def _limit(self, name: str, taken: int) -> dict[str, Any]:
+        own: int | None = getattr(self, f"max_{name}")
+        maximum: int | None = getattr(self.policy, f"max_{name}") if own is None else own
+        overage = Overage.NONE if name == "uses" else self.policy.overage
+        return {"taken": taken, "max": maximum, "own": own is not None, "overage": overage}
 
     @property
     def entitlements(self) -> list[str]:

@@ -1,5 +1,10 @@
 """Licensing's reads, by topic."""
 
+from devforge_api.licenses.queries.entitlements import (
+    entitlement_ids,
+    own_entitlements,
+    own_entitlements_of,
+)
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
@@ -27,7 +32,7 @@ from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
     "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_license_user", "find_machine", "get_license", "get_license_user",
-    "get_machine", "get_readable_license", "license_users", "licenses", "machines", "may_use",
-    "most_matching_components", "published_at",
+    "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine", "get_license",
+    "get_license_user", "get_machine", "get_readable_license", "license_users", "licenses", "machines",
+    "may_use", "most_matching_components", "own_entitlements", "own_entitlements_of", "published_at",
 ]  # fmt: skip

@@ -43,7 +43,11 @@ def _reader() -> UUID | None:
     return None if "licenses:read_all" in caller.scopes else caller.user_id
 
 
-def _visible(license_id: UUID) -> License:
+def visible_license(license_id: UUID) -> License:
+    """A licence that the caller owns, may use, or sees for the team.
+
+    :raises LicenseNotFound: unknown, or none of these.
+    """
     return queries.get_readable_license(license_id, reader_id=_reader())
 
 
@@ -84,7 +88,7 @@ class OneLicense(MethodView):
     def get(self, license_id: UUID) -> License:
         """Show a licence"""
         carries_secret()
-        return _visible(license_id)
+        return visible_license(license_id)
 
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
@@ -180,7 +184,7 @@ class Machines(MethodView):
     """Who holds the seats."""
 
     @requires("licenses:read")
-    @blp.listing(queries.MACHINES, MachineSchema, when_empty=_visible)
+    @blp.listing(queries.MACHINES, MachineSchema, when_empty=visible_license)
     @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> Select[Machine]:
         """List a licence's machines"""
@@ -196,7 +200,7 @@ class OneMachine(MethodView):
     @blp.raises(LicenseNotFound, MachineNotFound)
     def get(self, license_id: UUID, machine_id: UUID) -> Machine:
         """Show a machine"""
-        return queries.get_machine(_visible(license_id).id, machine_id)
+        return queries.get_machine(visible_license(license_id).id, machine_id)
 
     @requires("machines:write")
     @blp.response(204)
