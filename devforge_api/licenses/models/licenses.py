@@ -122,6 +122,7 @@ class License(Timestamps, Model):
         ),
         deferred=True,
         raiseload=True,
+        expire_on_flush=False,
     )
 
     @property
