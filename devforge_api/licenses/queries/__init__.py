@@ -1,15 +1,22 @@
 """Licensing's reads, by topic."""
 
+<<<<<<< HEAD
+from devforge_api.licenses.queries.entitlements import entitlement_ids, own_entitlements, own_entitlements_of
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts, find_seats
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
     LICENSES,
+    LICENSE_USERS,
     MACHINES,
     POLICIES,
     PRODUCTS,
+    find_license_user,
     find_machine,
     get_license,
+    get_license_user,
     get_machine,
+    get_readable_license,
+    license_users,
     licenses,
     machines,
 )
@@ -24,8 +31,9 @@ from devforge_api.licenses.queries.scope import (
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
-    "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_machine", "find_seats", "get_license", "get_machine",
-    "least_recently_seen", "licenses", "machines", "may_use", "most_matching_components", "newest_version",
-    "plan_metadata", "published_at",
+    "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
+    "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine", "find_seats",
+    "get_license", "get_license_user", "get_machine", "get_readable_license", "least_recently_seen",
+    "license_users", "licenses", "machines", "may_use", "most_matching_components", "newest_version",
+    "own_entitlements", "own_entitlements_of", "plan_metadata", "published_at",
 ]  # fmt: skip
