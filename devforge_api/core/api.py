@@ -30,6 +30,7 @@ from devforge_api.core.errors import (
     ReauthRequired,
 )
 from devforge_api.core.examples import example_of
+from devforge_api.core.hot import note_layer
 from devforge_api.core.listing import Listing
 from devforge_api.core.responses import shaped, success
 from devforge_api.core.schemas import BaseSchema, ErrorSchema, PaginationSchema
@@ -115,6 +116,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             def loaded(self_: Any, **view_args: Any) -> Any:
                 return view(self_, schema.load(strict_json.read_body(request)), **view_args)
 
+            note_layer(view, loaded, body=schema)
             return loaded
 
         return decorator
@@ -151,6 +153,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
                     answer.headers["Location"] = location(result)
                 return answer
 
+            if status_code == 200:
+                note_layer(view, enveloped, shape=shape)
             return enveloped
 
         return decorator

@@ -10,6 +10,7 @@ from flask.views import MethodView
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import ValidationFailed
+from devforge_api.core.hot import hot
 from devforge_api.core.responses import shaped
 from devforge_api.core.security import public
 from devforge_api.licenses.errors import (
@@ -38,6 +39,7 @@ class Validate(MethodView):
     @public()
     @blp.arguments(ValidateSchema)
     @blp.response(200, VerdictSchema)
+    @hot
     def post(self, data: dict[str, Any]) -> dict[str, Any]:
         """Validate a licence key"""
         now = utc_now()
