@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
@@ -83,12 +83,17 @@ class Route:
 
 def init_app(app: Flask) -> None:
     """Put the marked routes in front of Flask. After the registry, before `trust_proxies`."""
-    routes = list(_routes(app))
+    routes = list(routes_of(app))
     if app.config["HOT_ROUTES"]:
         app.wsgi_app = HotRoutes(app, app.wsgi_app, routes)  # type: ignore[method-assign]
 
 
-def _routes(app: Flask) -> Iterable[Route]:
+def is_complete(declaration: Declaration, function: Callable[..., Any]) -> bool:
+    """Whether nothing stands around a marked view but what hot routes run as well."""
+    return declaration.outermost is function
+
+
+def routes_of(app: Flask) -> Iterator[Route]:
     """The marked routes.
 
     :raises RuntimeError: one of them has a decorator that would be left out.
@@ -99,9 +104,9 @@ def _routes(app: Flask) -> Iterable[Route]:
         for method in (rule.methods or set()) - {"OPTIONS", "HEAD"}:
             function = getattr(view_class, method.lower(), None)
             found: Declaration | None = getattr(function, MARK, None)
-            if view_class is None or found is None:
+            if view_class is None or function is None or found is None:
                 continue
-            if found.outermost is not function or found.shape is None or rule.arguments:
+            if not is_complete(found, function) or found.shape is None or rule.arguments:
                 raise RuntimeError(f"{method} {rule.rule} is more than a body and an answer: not hot")
             view = partial(found.view, view_class())
             yield Route(method, rule.rule, access[rule.endpoint, method], view, found.body, found.shape)
