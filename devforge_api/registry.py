@@ -78,6 +78,8 @@ NOT_PERSONAL = {
     "policies": "what is sold",
     "entitlements": "what is sold",
     "policy_entitlements": "what is sold",
+    "releases": "what is sold",
+    "license_revocations": "ids of licences, which outlive their owners",
 }
 
 

@@ -55,7 +55,7 @@ def record(
             request_id=now.request_id,
             address=now.address,
             user_agent=now.user_agent,
-            changes={field: _pair(field, pair) for field, pair in (changes or {}).items()},
+            changes=shown(changes or {}),
         )
     )
 
@@ -116,6 +116,11 @@ def apply(row: Any, values: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
             setattr(row, field, after)
             changes[field] = (before, after)
     return changes
+
+
+def shown(changes: Mapping[str, tuple[Any, Any]]) -> dict[str, list[Any]]:
+    """Changes as they are kept: JSON values, and of secret fields only the name."""
+    return {field: _pair(field, pair) for field, pair in changes.items()}
 
 
 def _pair(field: str, pair: tuple[Any, Any]) -> list[Any]:

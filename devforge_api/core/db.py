@@ -149,15 +149,18 @@ class Timestamps:
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now)
 
 
-def checked_enum(kind: type[StrEnum]) -> Enum:
-    """A string column that only takes the values of ``kind`` (a CHECK constraint, not a type)."""
+def checked_enum(kind: type[StrEnum], *, name: str | None = None) -> Enum:
+    """A string column that only takes the values of ``kind`` (a CHECK constraint, not a type).
+
+    :param name: of the constraint, for the second column of a kind in one table.
+    """
     return Enum(
         kind,
         native_enum=False,
         create_constraint=True,
         length=32,
         values_callable=lambda members: [member.value for member in members],
-        name=kind.__name__.lower(),
+        name=name or kind.__name__.lower(),
     )
 
 

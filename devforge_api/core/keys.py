@@ -51,6 +51,7 @@ class KeyPurpose(StrEnum):
     """What a key signs; a key never serves two purposes."""
 
     TOKENS = "tokens"
+    LICENSES = "licenses"
 
 
 class SigningKey(Model):

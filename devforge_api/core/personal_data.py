@@ -14,7 +14,7 @@ from uuid import UUID
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, Delete, Update, select
+from sqlalchemy import ColumnElement, Delete, Update, literal, select, tuple_
 
 from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import Base, affected, db
@@ -113,16 +113,17 @@ def rows(
     :param without: columns that hold secrets.
     """
     table: Any = model.__table__
-    key = next(iter(table.primary_key))
+    keys = list(table.primary_key)
     page = select(*(column for column in table.c if column.name not in without)).where(*where)
-    page, last = page.order_by(key).limit(PAGE), None
+    page, last = page.order_by(*keys).limit(PAGE), None
     while True:
-        found = db.session.execute(page if last is None else page.where(key > last)).mappings().all()
+        following = page if last is None else page.where(tuple_(*keys) > tuple_(*last))
+        found = db.session.execute(following).mappings().all()
         # Names that SQL must quote are of a type of their own, which JSON does not take.
         yield from ({str(name): value for name, value in row.items()} for row in found)
         if len(found) < PAGE:
             return
-        last = found[-1][key.name]
+        last = [literal(found[-1][key.name], key.type) for key in keys]
 
 
 def run(table: str, deed: str, statement: Update | Delete) -> Erased:

@@ -13,7 +13,7 @@ from devforge_api.core.cli import command_line, json_option, show_rows
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.models import Policy, Product
-from devforge_api.licenses.schemas import LicenseCreateSchema
+from devforge_api.licenses.schemas.licenses import LicenseCreateSchema
 from devforge_api.licenses.service import lifecycle
 
 licenses_cli = AppGroup("licenses", help="Licences.")

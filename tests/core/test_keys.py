@@ -42,7 +42,8 @@ def without_keys(app):
 
 def kids():
     with db.engine.connect() as connection:
-        return list(connection.scalars(select(SigningKey.kid).order_by(SigningKey.created_at)))
+        of_tokens = select(SigningKey.kid).where(SigningKey.purpose == KeyPurpose.TOKENS)
+        return list(connection.scalars(of_tokens.order_by(SigningKey.created_at)))
 
 
 @pytest.mark.usefixtures("without_keys")

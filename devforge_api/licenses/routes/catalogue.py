@@ -18,7 +18,7 @@ from devforge_api.core.security import requires
 from devforge_api.licenses import queries
 from devforge_api.licenses.errors import CodeTaken, InUse
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.schemas import EntitlementSchema, PolicySchema, ProductSchema
+from devforge_api.licenses.schemas.catalogue import EntitlementSchema, PolicySchema, ProductSchema
 from devforge_api.licenses.service import catalogue
 from devforge_api.licenses.service.catalogue import Kind
 

@@ -21,13 +21,13 @@ from devforge_api.licenses.errors import (
 )
 from devforge_api.licenses.models import Machine
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.schemas import (
+from devforge_api.licenses.schemas.client import (
     ActivateSchema,
     DeactivateSchema,
-    MachineSchema,
     ValidateSchema,
     VerdictSchema,
 )
+from devforge_api.licenses.schemas.machines import MachineSchema
 from devforge_api.licenses.service import activation, validation
 from devforge_api.licenses.service.validation import Scope
 
@@ -101,4 +101,4 @@ class Deactivate(MethodView):
     @unit_of_work()
     def post(self, data: dict[str, Any]) -> None:
         """Give a machine's seat back"""
-        activation.deactivate(data["key"], data["fingerprint"])
+        activation.deactivate(data["key"], data["fingerprint"], now=utc_now())

@@ -27,13 +27,13 @@ from devforge_api.licenses.errors import (
 )
 from devforge_api.licenses.models import License, Machine
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.schemas import (
+from devforge_api.licenses.schemas.licenses import (
     LicenseCreateSchema,
     LicenseSchema,
     LicenseUpdateSchema,
-    MachineSchema,
     RenewSchema,
 )
+from devforge_api.licenses.schemas.machines import MachineSchema
 from devforge_api.licenses.service import activation, lifecycle
 
 
@@ -197,7 +197,7 @@ class OneMachine(MethodView):
     def get(self, license_id: UUID, machine_id: UUID) -> Machine:
         """Show a machine"""
         license_ = queries.get_license(license_id, owner_id=_visible_owner())
-        return queries.get_machine(license_, machine_id)
+        return queries.get_machine(license_.id, machine_id)
 
     @requires("machines:write")
     @blp.response(204)
@@ -207,6 +207,6 @@ class OneMachine(MethodView):
         """Take a machine's seat back"""
         owner_id = None if "licenses:write" in principal().scopes else principal().user_id
         license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
-        machine = queries.get_machine(license_, machine_id)
+        machine = queries.get_machine(license_.id, machine_id)
         check_precondition(machine, MachineSchema())
         activation.remove_machine(machine)

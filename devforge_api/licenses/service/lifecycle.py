@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,6 @@ from sqlalchemy import select, update
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
-from devforge_api.core.outbox import emit
 from devforge_api.licenses.errors import (
     LicenseAlreadyRevoked,
     LicenseNotActive,
@@ -21,11 +20,11 @@ from devforge_api.licenses.errors import (
 )
 from devforge_api.licenses.models import License, LicenseStatus, Policy
 from devforge_api.licenses.queries import get_license
+from devforge_api.licenses.service.durations import first_expiry, later
 from devforge_api.licenses.service.keys import hash_key, make_key, seal_key
+from devforge_api.licenses.service.record import tell
 from devforge_api.users import service as users
 from devforge_api.users.service import User, email_key
-
-LATEST_EXPIRY = datetime(9990, 12, 31, tzinfo=UTC)  # what a client may give, too: core/fields.py
 
 
 def issue(
@@ -49,8 +48,8 @@ def issue(
         raise ValidationFailed.of("policy_id", "There is no such policy.", "NOT_FOUND")
     owner_id, waiting = _owner(user_id, email)
     key = make_key()
-    if expires_at is None and policy.duration_days is not None:
-        expires_at = now + timedelta(days=policy.duration_days)
+    if expires_at is None:
+        expires_at = first_expiry(policy, now)
     license_ = License(
         policy_id=policy.id,
         product_id=policy.product_id,
@@ -64,7 +63,7 @@ def issue(
     db.session.add(license_)
     db.session.flush()
     changes = {"policy_id": (None, policy.id), "user_id": (None, owner_id), "expires_at": (None, expires_at)}
-    _tell("issued", license_, changes)
+    tell("issued", license_.id, changes)
     return _with_plan(license_)
 
 
@@ -85,7 +84,7 @@ def change(license_: License, values: Mapping[str, Any]) -> License:
     changes.pop("waiting_email_key", None)
     if changes:
         db.session.flush()
-        _tell("updated", license_, changes)
+        tell("updated", license_.id, changes)
     return _with_plan(license_)
 
 
@@ -128,18 +127,16 @@ def renew(license_: License, *, now: datetime, duration_days: int | None = None)
             "duration_days", "This licence's policy has no duration; give one.", "REQUIRED"
         )
     before, basis = license_.expires_at, max(license_.expires_at, now)
-    if timedelta(days=days) > LATEST_EXPIRY - basis:
-        raise ValidationFailed.of("duration_days", "That is too far in the future.")
-    after = basis + timedelta(days=days)
+    after = later(basis, days=days)
     license_.expires_at = after
     db.session.flush()
-    _tell("renewed", license_, {"expires_at": (before, after)})
+    tell("renewed", license_.id, {"expires_at": (before, after)})
     return license_
 
 
 def remove(license_: License) -> None:
     """Delete a locked licence and its machines."""
-    _tell("deleted", license_, {})
+    tell("deleted", license_.id, {})
     db.session.delete(license_)
     db.session.flush()
 
@@ -158,8 +155,7 @@ def claim_waiting(user_id: UUID) -> int:
     ).all()
     for license_id in claimed:
         changes = {"user_id": (None, user.id)}
-        audit.record("license.updated", target_type="license", target_id=license_id, changes=changes)
-        emit("license.updated", license_id=str(license_id))
+        tell("updated", license_id, changes)
     return len(claimed)
 
 
@@ -182,13 +178,8 @@ def _owner(user_id: UUID | None, email: str | None) -> tuple[UUID | None, str | 
 def _move(license_: License, status: LicenseStatus, verb: str) -> License:
     changes = audit.apply(license_, {"status": status})
     db.session.flush()
-    _tell(verb, license_, changes)
+    tell(verb, license_.id, changes)
     return license_
-
-
-def _tell(verb: str, license_: License, changes: Mapping[str, tuple[Any, Any]]) -> None:
-    audit.record(f"license.{verb}", target_type="license", target_id=license_.id, changes=changes)
-    emit(f"license.{verb}", license_id=str(license_.id))
 
 
 def _with_plan(license_: License) -> License:

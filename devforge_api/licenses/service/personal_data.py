@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import delete, or_, select, update
 
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db
 from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject, rows, run
-from devforge_api.licenses.models import License, Machine
+from devforge_api.licenses.models import (
+    LedgerEntry,
+    License,
+    LicenseEntitlement,
+    LicenseUser,
+    Machine,
+    MachineComponent,
+    TrialUse,
+)
 from devforge_api.users.service import email_key
 
 
@@ -22,6 +30,12 @@ def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
     mine = select(License.id).where(License.user_id == subject.user_id)
     yield "licenses", rows(License, License.user_id == subject.user_id, without=secrets)
     yield "machines", rows(Machine, Machine.license_id.in_(mine))
+    theirs = select(Machine.id).where(Machine.license_id.in_(mine))
+    yield "machine_components", rows(MachineComponent, MachineComponent.machine_id.in_(theirs))
+    yield "license_entitlements", rows(LicenseEntitlement, LicenseEntitlement.license_id.in_(mine))
+    yield "license_ledger", rows(LedgerEntry, LedgerEntry.license_id.in_(mine))
+    yield "license_users", rows(LicenseUser, LicenseUser.user_id == subject.user_id)
+    yield "trial_uses", rows(TrialUse, TrialUse.user_id == subject.user_id)
 
 
 def _erase(subject: Subject) -> Iterator[Erased]:
@@ -30,6 +44,13 @@ def _erase(subject: Subject) -> Iterator[Erased]:
         theirs = or_(theirs, License.waiting_email_key == email_key(subject.email))
     # Locked first, as by an activation: what it adds is either seen here, or no longer the user's.
     ids = list(db.session.scalars(select(License.id).where(theirs).order_by(License.id).with_for_update()))
+    used = select(LicenseUser.license_id).where(LicenseUser.user_id == subject.user_id)
+    others = select(License.id).where(License.id.in_(used)).order_by(License.id).with_for_update()
+    fewer = {"user_count": License.user_count - 1, "updated_at": License.updated_at}
+    run("licenses", "", update(License).where(License.id.in_(list(db.session.scalars(others)))).values(fewer))
+    gone = delete(LicenseUser).where(LicenseUser.user_id == subject.user_id)
+    yield run("license_users", "removed", gone)
+    yield run("trial_uses", "removed", delete(TrialUse).where(TrialUse.user_id == subject.user_id))
     names = update(Machine).where(Machine.license_id.in_(ids), Machine.name.is_not(None)).values(name=None)
     yield run("machines", "anonymized", names)
     detached = {"user_id": None, "waiting_email_key": None, "updated_at": License.updated_at}
@@ -37,4 +58,8 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     yield Erased("audit_events", "anonymized", audit.forget_origins(ids))
 
 
-LICENSE_DATA = PersonalData("licenses", frozenset({"licenses", "machines"}), _export, _erase)
+TABLES = frozenset({
+    "licenses", "machines", "machine_components", "license_entitlements", "license_ledger", "license_users",
+    "retired_keys", "trial_uses",
+})  # fmt: skip
+LICENSE_DATA = PersonalData("licenses", TABLES, _export, _erase)

@@ -2,33 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from devforge_api.licenses.models import LicenseStatus
-from devforge_api.licenses.queries import Facts, find_facts
+from devforge_api.licenses.errors import LicenseNotFound
+from devforge_api.licenses.models import ExpiryStrategy, HeartbeatBasis, LicenseStatus, Matching, ScopeName
+from devforge_api.licenses.queries import (
+    Facts,
+    Seat,
+    find_facts,
+    may_use,
+    most_matching_components,
+    published_at,
+)
 from devforge_api.licenses.service.keys import hash_key
+from devforge_api.licenses.service.limits import limit_of
 from devforge_api.users.service import UserStatus
 
 DETAILS = {
     "VALID": "is valid",
     "NOT_FOUND": "does not exist",
+    "PENDING": "is being prepared: its order is not fulfilled yet",
     "BANNED": "belongs to a disabled account",
     "REVOKED": "is revoked",
     "SUSPENDED": "is suspended",
     "EXPIRED": "is expired",
+    "OVERDUE": "is overdue for its check-in",
     "PRODUCT_SCOPE_MISMATCH": "is for another product",
+    "PRODUCT_SCOPE_REQUIRED": "must be checked for a product",
     "POLICY_SCOPE_MISMATCH": "is of another policy",
+    "POLICY_SCOPE_REQUIRED": "must be checked for a policy",
     "USER_SCOPE_MISMATCH": "belongs to another user",
+    "USER_SCOPE_REQUIRED": "must be checked for a user",
     "ENTITLEMENTS_SCOPE_EMPTY": "was checked against an empty list of entitlements",
     "ENTITLEMENTS_MISSING": "lacks an entitlement that was asked for",
     "NO_MACHINE": "is not activated on its machine",
     "NO_MACHINES": "is not activated on any machine",
+    "HEARTBEAT_NOT_STARTED": "waits for the first heartbeat of its machine",
+    "HEARTBEAT_DEAD": "has not heard of its machine for too long",
     "FINGERPRINT_SCOPE_EMPTY": "was checked against an empty list of fingerprints",
     "FINGERPRINT_SCOPE_MISMATCH": "is not activated on this machine",
-    "TOO_MANY_MACHINES": "has more machines than its policy allows",
+    "FINGERPRINT_SCOPE_REQUIRED": "must be checked for a machine",
+    "COMPONENTS_SCOPE_EMPTY": "was checked against an empty list of components",
+    "COMPONENTS_SCOPE_MISMATCH": "is activated on a machine with other components",
+    "COMPONENTS_SCOPE_REQUIRED": "must be checked for a machine's components",
+    "VERSION_SCOPE_MISMATCH": "does not cover this version",
+    "VERSION_SCOPE_REQUIRED": "must be checked for a version",
+    "TOO_MANY_MACHINES": "has more machines than it allows",
+    "TOO_MANY_CORES": "has machines with more cores than it allows",
+    "TOO_MANY_USERS": "has more users than it allows",
 }
 # What an activation itself remedies.
 REMEDIED_BY_ACTIVATION = frozenset({"NO_MACHINE", "NO_MACHINES", "FINGERPRINT_SCOPE_MISMATCH"})
@@ -39,19 +63,20 @@ class Scope:
     """What the caller wants the licence to be for. None: not asked."""
 
     fingerprints: tuple[str, ...] | None = None
+    components: tuple[str, ...] | None = None
     product: str | None = None  # code or id
     policy_id: UUID | None = None
     user_id: UUID | None = None
     entitlements: tuple[str, ...] | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """``valid``, and the first failing check, or VALID. ``facts``: None for an unknown key."""
+class Check:
+    """A check that is not passed. ``valid``: the licence may say so and still be used."""
 
-    valid: bool
     code: str
-    facts: Facts | None = field(default=None)
+    valid: bool = False
 
     @property
     def detail(self) -> str:
@@ -59,46 +84,167 @@ class Verdict:
         return f"The licence {DETAILS[self.code]}."
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``valid``, and the check that decides, or VALID. ``facts``: None for an unknown key."""
+
+    valid: bool
+    code: str
+    facts: Facts | None = None
+
+    @property
+    def detail(self) -> str:
+        """A sentence for people."""
+        return Check(self.code).detail
+
+
 def validate(key: str, scope: Scope, *, now: datetime) -> Verdict:
     """The verdict on a key: one statement, no lock, no write."""
-    facts = find_facts(hash_key(key), scope.fingerprints or ())
-    if facts is None:
+    try:
+        facts = known_facts(key, scope, now=now)
+    except LicenseNotFound:
         return Verdict(False, "NOT_FOUND")
-    code = next(failing_checks(facts, scope, now=now), "VALID")
-    return Verdict(code == "VALID", code, facts)
+    return decide(facts, scope)
 
 
-def failing_checks(facts: Facts, scope: Scope, *, now: datetime) -> Iterator[str]:
-    """Every check that fails, in the order that decides the verdict."""
+def known_facts(key: str, scope: Scope, *, now: datetime) -> Facts:
+    """The facts of the licence with this key, also a replaced one for as long as it may be used.
+
+    :raises LicenseNotFound: unknown key.
+    """
+    facts = find_facts(hash_key(key), scope.fingerprints or (), now=now)
+    if facts is None or (facts.key_valid_until is not None and facts.key_valid_until <= now):
+        raise LicenseNotFound
+    return facts
+
+
+def decide(facts: Facts, scope: Scope) -> Verdict:
+    """The first check that fails decides; if none does, the first that has something to say."""
+    said = None
+    for check in failing_checks(facts, scope):
+        if not check.valid:
+            return Verdict(False, check.code, facts)
+        said = said or check
+    return Verdict(True, said.code if said else "VALID", facts)
+
+
+def failing_checks(facts: Facts, scope: Scope) -> Iterator[Check]:
+    """Every check that is not passed, in the order that decides the verdict."""
+    yield from _standing(facts)
+    yield from _audience(facts, scope)
+    yield from _machines(facts, scope)
+    yield from _components(facts, scope)
+    yield from _version(facts, scope)
+    for name in ("machines", "cores", "users"):
+        limit = limit_of(facts, name)
+        if limit.exceeded:
+            yield Check(f"TOO_MANY_{name.upper()}", valid=limit.tolerated)
+    if _expired(facts) and facts.terms.expiry_strategy is not ExpiryStrategy.REVOKE:
+        yield Check("EXPIRED", valid=facts.terms.expiry_strategy is not ExpiryStrategy.RESTRICT)
+
+
+def _expired(facts: Facts) -> bool:
+    return facts.expires_at is not None and facts.expires_at <= facts.at
+
+
+def _standing(facts: Facts) -> Iterator[Check]:
+    """The licence by itself."""
+    if facts.status is LicenseStatus.PENDING:
+        yield Check("PENDING")
     if facts.owner_status is UserStatus.DISABLED:
-        yield "BANNED"
+        yield Check("BANNED")
     if facts.status is LicenseStatus.REVOKED:
-        yield "REVOKED"
+        yield Check("REVOKED")
     if facts.status is LicenseStatus.SUSPENDED:
-        yield "SUSPENDED"
-    if scope.product is not None and scope.product not in (facts.product_code, str(facts.product_id)):
-        yield "PRODUCT_SCOPE_MISMATCH"
-    if scope.policy_id is not None and scope.policy_id != facts.policy_id:
-        yield "POLICY_SCOPE_MISMATCH"
-    if scope.user_id is not None and scope.user_id != facts.user_id:
-        yield "USER_SCOPE_MISMATCH"
+        yield Check("SUSPENDED")
+    if _expired(facts) and facts.terms.expiry_strategy is ExpiryStrategy.REVOKE:
+        yield Check("EXPIRED")
+    if facts.check_in_due_at is not None and facts.check_in_due_at <= facts.at:
+        yield Check("OVERDUE")
+
+
+def _audience(facts: Facts, scope: Scope) -> Iterator[Check]:
+    """For what product, policy and user, and with which features."""
+    terms = facts.terms
+    if scope.product is None:
+        yield from _required(facts, ScopeName.PRODUCT)
+    elif scope.product not in (terms.product_code, str(terms.product_id)):
+        yield Check("PRODUCT_SCOPE_MISMATCH")
+    if scope.policy_id is None:
+        yield from _required(facts, ScopeName.POLICY)
+    elif scope.policy_id != terms.policy_id:
+        yield Check("POLICY_SCOPE_MISMATCH")
+    if scope.user_id is None:
+        yield from _required(facts, ScopeName.USER)
+    elif scope.user_id != facts.user_id and not may_use(facts.license_id, scope.user_id):
+        yield Check("USER_SCOPE_MISMATCH")
     if scope.entitlements is not None:
         if not scope.entitlements:
-            yield "ENTITLEMENTS_SCOPE_EMPTY"
+            yield Check("ENTITLEMENTS_SCOPE_EMPTY")
         elif not set(scope.entitlements) <= set(facts.entitlements):
-            yield "ENTITLEMENTS_MISSING"
-    yield from _machine_checks(facts, scope)
-    if facts.max_machines is not None and facts.machine_count > facts.max_machines:
-        yield "TOO_MANY_MACHINES"
-    if facts.expires_at is not None and facts.expires_at <= now:
-        yield "EXPIRED"
+            yield Check("ENTITLEMENTS_MISSING")
 
 
-def _machine_checks(facts: Facts, scope: Scope) -> Iterator[str]:
-    unused = facts.machine_count == 0
-    if unused and (facts.strict or scope.fingerprints):
-        yield "NO_MACHINES" if facts.floating else "NO_MACHINE"
-    if scope.fingerprints is not None and not scope.fingerprints:
-        yield "FINGERPRINT_SCOPE_EMPTY"
-    elif scope.fingerprints and not unused and facts.matching_machines == 0:
-        yield "FINGERPRINT_SCOPE_MISMATCH"
+def _required(facts: Facts, name: ScopeName) -> Iterator[Check]:
+    if name in facts.terms.required_scopes:
+        yield Check(f"{name.upper()}_SCOPE_REQUIRED")
+
+
+def _machines(facts: Facts, scope: Scope) -> Iterator[Check]:
+    unused = facts.taken["machines"] == 0
+    if unused and (facts.terms.strict or scope.fingerprints):
+        yield Check("NO_MACHINES" if facts.terms.floating else "NO_MACHINE")
+    if scope.fingerprints is None:
+        yield from _required(facts, ScopeName.FINGERPRINT)
+    elif not scope.fingerprints:
+        yield Check("FINGERPRINT_SCOPE_EMPTY")
+    elif not unused:
+        needed = how_many(facts.terms.fingerprint_matching, scope.fingerprints)
+        if len(facts.seats) < needed:
+            yield Check("FINGERPRINT_SCOPE_MISMATCH")
+        elif facts.terms.require_heartbeat:
+            yield from _heartbeats(facts, needed)
+
+
+def _heartbeats(facts: Facts, needed: int) -> Iterator[Check]:
+    waiting = [seat for seat in facts.seats if not _has_begun(facts, seat)]
+    dead = [seat for seat in facts.seats if seat.heartbeat_due_at and seat.heartbeat_due_at <= facts.at]
+    if len(facts.seats) - len(waiting) - len(dead) < needed:
+        yield Check("HEARTBEAT_DEAD" if dead else "HEARTBEAT_NOT_STARTED")
+
+
+def _has_begun(facts: Facts, seat: Seat) -> bool:
+    """Whether a window has begun; it has for a seat of before the policy asked for heartbeats."""
+    first_ping = facts.terms.heartbeat_basis is HeartbeatBasis.FIRST_PING
+    return seat.last_heartbeat_at is not None or not first_ping
+
+
+def _components(facts: Facts, scope: Scope) -> Iterator[Check]:
+    if scope.components is None:
+        yield from _required(facts, ScopeName.COMPONENTS)
+    elif not scope.components:
+        yield Check("COMPONENTS_SCOPE_EMPTY")
+    else:
+        asked = None if scope.fingerprints is None else [seat.machine_id for seat in facts.seats]
+        found = most_matching_components(facts.license_id, scope.components, asked)
+        if found < how_many(facts.terms.component_matching, scope.components):
+            yield Check("COMPONENTS_SCOPE_MISMATCH")
+
+
+def _version(facts: Facts, scope: Scope) -> Iterator[Check]:
+    if scope.version is None:
+        yield from _required(facts, ScopeName.VERSION)
+        return
+    published = published_at(facts.terms.product_id, scope.version)
+    last = facts.at  # what is announced for later is not there yet
+    if facts.expires_at is not None and facts.terms.expiry_strategy is not ExpiryStrategy.ALLOW:
+        last = min(facts.at, facts.expires_at)
+    if published is None or published > last:
+        yield Check("VERSION_SCOPE_MISMATCH")
+
+
+def how_many(matching: Matching, asked: Sequence[str]) -> int:
+    """How many of the fingerprints that were asked about must match; each counts once."""
+    count = len(set(asked))
+    needed = {Matching.ANY: 1, Matching.TWO: 2, Matching.MOST: (count + 1) // 2, Matching.ALL: count}
+    return min(needed[matching], count)

@@ -1,31 +1,16 @@
-"""What can be read about licences; validation by a single statement."""
+"""What can be listed and looked up about licences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, literal_column, select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import joinedload
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
-from devforge_api.core.statements import Prepared
 from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound
-from devforge_api.licenses.models import (
-    Entitlement,
-    License,
-    LicenseStatus,
-    Machine,
-    Policy,
-    PolicyEntitlement,
-    Product,
-    split_codes,
-)
-from devforge_api.users.models import User, UserStatus
+from devforge_api.licenses.models import Entitlement, License, Machine, Policy, Product
 
 PRODUCTS = Listing(
     "ProductQuery",
@@ -101,12 +86,12 @@ def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = F
     return license_
 
 
-def get_machine(license_: License, machine_id: UUID) -> Machine:
+def get_machine(license_id: UUID, machine_id: UUID) -> Machine:
     """One machine of a licence.
 
     :raises MachineNotFound: not a machine of this licence.
     """
-    machine = db.session.scalar(machines(license_.id).where(Machine.id == machine_id))
+    machine = db.session.scalar(machines(license_id).where(Machine.id == machine_id))
     if machine is None:
         raise MachineNotFound
     return machine
@@ -115,75 +100,3 @@ def get_machine(license_: License, machine_id: UUID) -> Machine:
 def find_machine(license_id: UUID, fingerprint: str) -> Machine | None:
     """The machine that holds a seat under this fingerprint."""
     return db.session.scalar(machines(license_id).where(Machine.fingerprint == fingerprint))
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """Everything that a verdict depends on, of one licence at one moment."""
-
-    license_id: UUID
-    status: LicenseStatus
-    expires_at: datetime | None
-    machine_count: int
-    metadata: dict[str, Any]
-    user_id: UUID | None
-    policy_id: UUID
-    tier: str
-    max_machines: int | None
-    floating: bool
-    strict: bool
-    product_id: UUID
-    product_code: str
-    owner_status: UserStatus | None
-    entitlements: list[str]
-    matching_machines: int
-
-
-_CODES = (
-    select(func.aggregate_strings(Entitlement.code, ","))
-    .join(PolicyEntitlement, PolicyEntitlement.entitlement_id == Entitlement.id)
-    .where(PolicyEntitlement.policy_id == License.policy_id)
-    .correlate(License)
-    .scalar_subquery()
-)
-
-
-def _matching(machine: ColumnElement[bool]) -> ColumnElement[int]:
-    count = select(func.count()).select_from(Machine).where(Machine.license_id == License.id, machine)
-    return count.correlate(License).scalar_subquery()
-
-
-def _facts(matching: ColumnElement[int]) -> Select[Any]:
-    return (
-        select(
-            License.id, License.status, License.expires_at, License.machine_count, License.metadata_,
-            License.user_id, Policy.id, Policy.name, Policy.max_machines, Policy.floating, Policy.strict,
-            Product.id, Product.code, User.status, _CODES, matching,
-        )
-        .join(Policy, Policy.id == License.policy_id)
-        .join(Product, Product.id == License.product_id)
-        .outerjoin(User, User.id == License.user_id)
-        .where(License.key_hash == bindparam("key_hash"))
-    )  # fmt: skip
-
-
-def _to_facts(*columns: Any) -> Facts:
-    plain = list(columns)
-    plain[-2] = split_codes(plain[-2])
-    return Facts(*plain)
-
-
-_FACTS = Prepared(_facts(literal_column("0")), _to_facts)
-_FACTS_WITH_MACHINE = Prepared(_facts(_matching(Machine.fingerprint == bindparam("fingerprint"))), _to_facts)
-_FACTS_WITH_MACHINES = _facts(_matching(Machine.fingerprint.in_(bindparam("fingerprints", expanding=True))))
-
-
-def find_facts(key_hash: str, fingerprints: Sequence[str]) -> Facts | None:
-    """The facts of the licence with this key, by one statement; None for an unknown key."""
-    if not fingerprints:
-        return _FACTS.first(key_hash=key_hash)
-    if len(fingerprints) == 1:
-        return _FACTS_WITH_MACHINE.first(key_hash=key_hash, fingerprint=fingerprints[0])
-    values = {"key_hash": key_hash, "fingerprints": list(fingerprints)}
-    row = db.session.execute(_FACTS_WITH_MACHINES, values).first()
-    return None if row is None else _to_facts(*row)

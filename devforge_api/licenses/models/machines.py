@@ -1,0 +1,49 @@
+"""Machines: who holds a licence's seats."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import Model, uuid7
+
+
+class Machine(Model):
+    """A seat of a licence, taken by a fingerprint. Another machine takes another seat."""
+
+    __tablename__ = "machines"
+    __table_args__ = (
+        UniqueConstraint("license_id", "fingerprint"),
+        Index("ix_machines_unique_within_fingerprint", "unique_within", "fingerprint", unique=True),
+        Index("ix_machines_license_id_created_at", "license_id", "created_at", "id"),
+        Index("ix_machines_heartbeat_due_at", "heartbeat_due_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    license_id: Mapped[UUID] = mapped_column(ForeignKey("licenses.id", ondelete="CASCADE"))
+    fingerprint: Mapped[str]
+    # The policy or product, or the nil UUID for everywhere, in which no other seat has this
+    # fingerprint; None: the licence, which the constraint above holds.
+    unique_within: Mapped[UUID | None]
+    name: Mapped[str | None]
+    platform: Mapped[str | None]
+    cores: Mapped[int | None]
+    last_heartbeat_at: Mapped[datetime | None]
+    heartbeat_due_at: Mapped[datetime | None]  # dead from this instant on; None: no window has begun
+    last_seen_at: Mapped[datetime | None]
+    lease_counter: Mapped[int] = mapped_column(BigInteger, default=0)  # of the lease given last; only grows
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class MachineComponent(Model):
+    """A part of a machine with a fingerprint of its own: a board, a disk, an installation."""
+
+    __tablename__ = "machine_components"
+
+    machine_id: Mapped[UUID] = mapped_column(ForeignKey("machines.id", ondelete="CASCADE"), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]

@@ -1,0 +1,1 @@
+"""How licences look on the wire, by topic."""
