@@ -28,7 +28,7 @@ from devforge_api.licenses.schemas.client import (
     VerdictSchema,
 )
 from devforge_api.licenses.schemas.machines import MachineSchema
-from devforge_api.licenses.service import activation, validation
+from devforge_api.licenses.service import activation, last_seen, validation
 from devforge_api.licenses.service.validation import Scope
 
 
@@ -44,6 +44,8 @@ class Validate(MethodView):
         """Validate a licence key"""
         now = utc_now()
         verdict = validation.validate(data["key"], _scope(data), now=now)
+        if verdict.facts:
+            last_seen.note(verdict.facts.license_id, now)
         answer = {
             "valid": verdict.valid,
             "code": verdict.code,

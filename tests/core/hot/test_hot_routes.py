@@ -7,7 +7,7 @@ from sqlalchemy.exc import OperationalError
 from devforge_api.core import hot
 from devforge_api.core.api import Blueprint
 from devforge_api.core.security import public
-from devforge_api.licenses.schemas import ValidateSchema, VerdictSchema
+from devforge_api.licenses.schemas.client import ValidateSchema, VerdictSchema
 from tests.core.hot.ways import R, V, used
 from tests.factories import code_of
 
