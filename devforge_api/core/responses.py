@@ -15,7 +15,12 @@ from devforge_api.core.json import dump
 
 def success(data: Any, status: int = 200, **beside: Any) -> Response:
     """``{"success": true, "data": …}`` and, for lists, what stands beside the data."""
-    return Answer(dump({"success": True, "data": data, **beside}), status, mimetype="application/json")
+    return Answer(envelope(data, **beside), status, mimetype="application/json")
+
+
+def envelope(data: Any, **beside: Any) -> bytes:
+    """The body of a success."""
+    return dump({"success": True, "data": data, **beside})
 
 
 def shaped(value: Any, schema: Schema, status: int = 200, **beside: Any) -> Response:
@@ -68,7 +73,7 @@ def check_precondition(value: Any, schema: Schema | None = None) -> None:
     """
     if "If-Match" not in request.headers:
         return
-    current = entity_tag(dump({"success": True, "data": schema.dump(value) if schema else value}))
+    current = entity_tag(envelope(schema.dump(value) if schema else value))
     if not _listed(current, "If-Match"):
         raise PreconditionFailed
 

@@ -1,12 +1,11 @@
 """Licensing's reads, by topic."""
 
-<<<<<<< HEAD
 from devforge_api.licenses.queries.entitlements import entitlement_ids, own_entitlements, own_entitlements_of
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts, find_seats
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
-    LICENSES,
     LICENSE_USERS,
+    LICENSES,
     MACHINES,
     POLICIES,
     PRODUCTS,

@@ -10,6 +10,7 @@ from flask.views import MethodView
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import ValidationFailed
+from devforge_api.core.hot import hot
 from devforge_api.core.responses import shaped
 from devforge_api.core.security import public
 from devforge_api.licenses.errors import (
@@ -28,7 +29,7 @@ from devforge_api.licenses.schemas.client import (
     VerdictSchema,
 )
 from devforge_api.licenses.schemas.machines import MachineSchema
-from devforge_api.licenses.service import activation, validation
+from devforge_api.licenses.service import activation, last_seen, validation
 from devforge_api.licenses.service.explanations import explain
 from devforge_api.licenses.service.validation import Scope
 
@@ -41,10 +42,13 @@ class Validate(MethodView):
     @blp.arguments(ValidateSchema)
     @blp.arguments(ExplainQuerySchema, location="query")
     @blp.response(200, VerdictSchema)
+    @hot
     def post(self, data: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
         """Validate a licence key"""
         now, scope = utc_now(), _scope(data)
         verdict = validation.validate(data["key"], scope, now=now)
+        if verdict.facts:
+            last_seen.note(verdict.facts.license_id, now)
         answer = {
             "valid": verdict.valid,
             "code": verdict.code,
