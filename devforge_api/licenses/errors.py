@@ -65,6 +65,54 @@ class LicenseAlreadyRevoked(Conflict):
     code = "LICENSE_ALREADY_REVOKED"
 
 
+class LicenseNotPending(Conflict):
+    """Only a pending licence can be fulfilled."""
+
+    code = "LICENSE_NOT_PENDING"
+
+
+class LicensePending(Conflict):
+    """This licence waits for its order; fulfil it first."""
+
+    code = "LICENSE_PENDING"
+
+
+class LicenseNotBegun(Conflict):
+    """The time of this licence has not begun; there is nothing to renew yet."""
+
+    code = "LICENSE_NOT_BEGUN"
+
+
+class CheckInNotRequired(Conflict):
+    """The policy of this licence asks for no check-in."""
+
+    code = "CHECK_IN_NOT_REQUIRED"
+
+
+class UsesLimitExceeded(Conflict):
+    """This licence has no such number of uses left."""
+
+    code = "USES_LIMIT_EXCEEDED"
+
+
+class UsesInvalid(Conflict):
+    """Uses cannot fall below zero."""
+
+    code = "USES_INVALID"
+
+
+class FingerprintTaken(Conflict):
+    """Another licence holds a seat for the same fingerprint."""
+
+    code = "FINGERPRINT_TAKEN"
+
+
+class KeyTaken(Conflict):
+    """This key belongs to another licence."""
+
+    code, field = "KEY_TAKEN", "key"
+
+
 class LicensePerpetual(DomainError):
     """A licence without expiry cannot be renewed."""
 
