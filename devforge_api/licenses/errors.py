@@ -125,10 +125,33 @@ class MachineLimitExceeded(Conflict):
     code = "MACHINE_LIMIT_EXCEEDED"
 
 
-class VerdictRefused(DomainError):
+class CoreLimitExceeded(Conflict):
+    """With this machine, the licence would have more cores than it allows."""
+
+    code = "CORE_LIMIT_EXCEEDED"
+
+
+class MachineDead(Conflict):
+    """The heartbeat of this machine stopped too long ago; it needs a new seat."""
+
+    code = "MACHINE_DEAD"
+
+
+class TakeoverNotAllowed(Conflict):
+    """The policy of this licence lets no machine take over another one's seat."""
+
+    code = "TAKEOVER_NOT_ALLOWED"
+
+
+class TakeoverCooldown(Conflict):
+    """A seat of this licence was taken over lately; wait until it is allowed again."""
+
+    code = "TAKEOVER_COOLDOWN"
+
+
+class VerdictRefused(Conflict):
     """The licence does not admit a machine; the code is the verdict of its validation."""
 
-    status = 409
     code: ClassVar[str] = "LICENSE_REFUSED"
 
     def __init__(self, verdict: str, detail: str) -> None:
