@@ -279,6 +279,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("license_id", "user_id", name=op.f("pk_license_users")),
     )
     op.create_index("ix_license_users_user_id", "license_users", ["user_id"], unique=False)
+    op.create_index(
+        "ix_license_users_license_id_created_at",
+        "license_users",
+        ["license_id", "created_at", "user_id"],
+        unique=False,
+    )
 
     op.create_table(
         "retired_keys",

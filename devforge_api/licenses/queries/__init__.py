@@ -1,15 +1,25 @@
 """Licensing's reads, by topic."""
 
+from devforge_api.licenses.queries.entitlements import (
+    entitlement_ids,
+    own_entitlements,
+    own_entitlements_of,
+)
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
+    LICENSE_USERS,
     LICENSES,
     MACHINES,
     POLICIES,
     PRODUCTS,
+    find_license_user,
     find_machine,
     get_license,
+    get_license_user,
     get_machine,
+    get_readable_license,
+    license_users,
     licenses,
     machines,
 )
@@ -27,8 +37,10 @@ from devforge_api.licenses.queries.seats import (
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
-    "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_machine", "get_license", "get_machine",
-    "has_components", "least_recently_seen", "licenses", "machines", "machines_due", "may_use",
-    "most_matching_components", "policies_with_heartbeat", "published_at",
+    "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
+    "Facts", "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine",
+    "get_license", "get_license_user", "get_machine", "get_readable_license", "has_components",
+    "least_recently_seen", "license_users", "licenses", "machines", "machines_due", "may_use",
+    "most_matching_components", "own_entitlements", "own_entitlements_of",
+    "policies_with_heartbeat", "published_at",
 ]  # fmt: skip

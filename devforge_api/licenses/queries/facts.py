@@ -20,7 +20,6 @@ from devforge_api.core.statements import Prepared
 from devforge_api.licenses.models import (
     Entitlement,
     License,
-    LicenseEntitlement,
     LicenseStatus,
     Machine,
     Policy,
@@ -29,6 +28,7 @@ from devforge_api.licenses.models import (
     RetiredKey,
     split_codes,
 )
+from devforge_api.licenses.queries.entitlements import own_entitlements
 from devforge_api.licenses.queries.terms import Terms
 from devforge_api.users.models import User, UserStatus
 
@@ -181,7 +181,7 @@ def _to_facts(row: Sequence[Any], now: datetime) -> Facts:
         {"machines": max_machines, "cores": max_cores, "users": max_users, "uses": max_uses},
         {"machines": machines, "cores": cores, "users": users + (user_id is not None), "uses": uses},
         metadata, terms_of(policy_id, policy_version),
-        own_entitlements=_own_entitlements(license_id) if entitlement_count else (),
+        own_entitlements=own_entitlements(license_id) if entitlement_count else (),
     )  # fmt: skip
 
 
@@ -190,15 +190,6 @@ def _seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:
         Machine.id, Machine.fingerprint, Machine.last_heartbeat_at, Machine.heartbeat_due_at
     ).where(Machine.license_id == license_id, Machine.fingerprint.in_(set(fingerprints)))
     return tuple(Seat(*row) for row in db.session.execute(statement))
-
-
-def _own_entitlements(license_id: UUID) -> tuple[tuple[str, datetime | None], ...]:
-    statement = (
-        select(Entitlement.code, LicenseEntitlement.expires_at)
-        .join(LicenseEntitlement, LicenseEntitlement.entitlement_id == Entitlement.id)
-        .where(LicenseEntitlement.license_id == license_id)
-    )
-    return tuple((code, until) for code, until in db.session.execute(statement))
 
 
 def _key_valid_until(key_hash: str) -> datetime | None:

@@ -10,5 +10,6 @@ from devforge_api.licenses.routes import (  # noqa: E402, F401 - they register o
     catalogue,
     client,
     licenses,
+    people,
     seats,
 )

@@ -23,6 +23,7 @@ from devforge_api.licenses.errors import (
     MachineNotFound,
     TakeoverCooldown,
     TakeoverNotAllowed,
+    TrialUsed,
     VerdictRefused,
 )
 from devforge_api.licenses.models import Machine
@@ -70,7 +71,14 @@ class Activate(MethodView):
     @blp.arguments(ActivateSchema)
     @blp.response(201, MachineSchema, location=_address_of)
     @blp.alt_response(200, schema=MachineSchema, description="The machine holds a seat already.")
-    @blp.raises(LicenseNotFound, MachineLimitExceeded, CoreLimitExceeded, FingerprintTaken, VerdictRefused)
+    @blp.raises(
+        LicenseNotFound,
+        MachineLimitExceeded,
+        CoreLimitExceeded,
+        FingerprintTaken,
+        TrialUsed,
+        VerdictRefused,
+    )
     @unit_of_work()
     def post(self, data: dict[str, Any]) -> Machine | Response:
         """Activate a licence on a machine"""
@@ -107,6 +115,7 @@ class Takeover(MethodView):
         TakeoverCooldown,
         CoreLimitExceeded,
         FingerprintTaken,
+        TrialUsed,
         VerdictRefused,
     )
     @unit_of_work()

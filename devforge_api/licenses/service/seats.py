@@ -35,7 +35,7 @@ from devforge_api.licenses.models import (
     Uniqueness,
 )
 from devforge_api.licenses.queries import Facts, Seat, least_recently_seen
-from devforge_api.licenses.service import durations
+from devforge_api.licenses.service import durations, trials
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.record import tell
 
@@ -111,6 +111,7 @@ def seat_new(
     """A new machine on a locked licence, whose limits admit it; the caller counts and tells of it.
 
     :raises FingerprintTaken: the fingerprint holds a seat where the policy admits one only.
+    :raises TrialUsed: the machine has had its trial of the product.
     """
     terms, now = facts.terms, facts.at
     within = {
@@ -119,6 +120,8 @@ def seat_new(
         Uniqueness.PRODUCT: terms.product_id,
         Uniqueness.EVERYWHERE: EVERYWHERE,
     }
+    if terms.trial:
+        trials.claim_machine(facts, applicant.fingerprint)
     begins = beats or terms.heartbeat_basis is HeartbeatBasis.CREATION
     machine = Machine(
         license_id=facts.license_id,
