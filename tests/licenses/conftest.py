@@ -65,7 +65,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def ask(api: Api) -> Callable[..., Any]:
     """Another of the calls that an app makes with a key and a fingerprint: its name first."""
 
-    def call(name: str, license_: Issued | str, fingerprint: str, **values: Any) -> Any:
+    def call(name: str, license_: Issued | str, fingerprint: str, /, **values: Any) -> Any:
         key = license_ if isinstance(license_, str) else license_.key
         return api.post(f"/licenses/{name}", {"key": key, "fingerprint": fingerprint, **values})
 

@@ -53,10 +53,12 @@ def take_over(
         raise TakeoverNotAllowed
     if allowed_at is not None and allowed_at > now:
         raise TakeoverCooldown(None, allowed_at=rfc3339(allowed_at))
-    return _replace(facts, applicant, machine_id, now + timedelta(seconds=cooldown)), True
+    # Without a rest none is noted: whoever asked before this, and waits, would fall into it.
+    again_at = now + timedelta(seconds=cooldown) if cooldown else None
+    return _replace(facts, applicant, machine_id, again_at), True
 
 
-def _replace(facts: Facts, applicant: Applicant, former_id: UUID, again_at: datetime) -> Machine:
+def _replace(facts: Facts, applicant: Applicant, former_id: UUID, again_at: datetime | None) -> Machine:
     former = get_machine(facts.license_id, former_id)
     freed = seats.unseat(former.id)
     if freed is None:
