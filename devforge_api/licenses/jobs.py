@@ -1,8 +1,12 @@
 """What is done about licences while nobody asks."""
 
+from datetime import timedelta
+
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.flushing import flushed
-from devforge_api.licenses.service import last_seen
+from devforge_api.core.jobs import scheduled
+from devforge_api.licenses.service import heartbeats, last_seen
 
 
 @flushed
@@ -15,3 +19,9 @@ def write_validations() -> None:
                     last_seen.write(noted)
         if len(noted) < last_seen.BATCH:
             return
+
+
+@scheduled("licenses.machines.cull", every=timedelta(seconds=30))
+def cull_machines() -> None:
+    """Tell of machines whose heartbeat stopped, and free the seats of those that may not come back."""
+    heartbeats.cull(utc_now())

@@ -35,6 +35,7 @@ MACHINE_COLUMNS: tuple[Column, ...] = (
     ("cores", sa.Integer(), None),
     ("last_heartbeat_at", MOMENT, None),
     ("heartbeat_due_at", MOMENT, None),
+    ("died_at", MOMENT, None),
     ("last_seen_at", MOMENT, None),
     ("lease_counter", sa.BigInteger(), "0"),
 )

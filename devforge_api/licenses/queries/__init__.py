@@ -20,19 +20,25 @@ from devforge_api.licenses.queries.lists import (
     machines,
 )
 from devforge_api.licenses.queries.scope import (
-    least_recently_seen,
     may_use,
     most_matching_components,
     newest_version,
     plan_metadata,
     published_at,
 )
+from devforge_api.licenses.queries.seats import (
+    has_components,
+    least_recently_seen,
+    machines_due,
+    policies_with_heartbeat,
+)
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
     "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
     "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine", "find_seats",
-    "get_license", "get_license_user", "get_machine", "get_readable_license", "least_recently_seen",
-    "license_users", "licenses", "machines", "may_use", "most_matching_components", "newest_version",
-    "own_entitlements", "own_entitlements_of", "plan_metadata", "published_at",
+    "get_license", "get_license_user", "get_machine", "get_readable_license", "has_components",
+    "least_recently_seen", "license_users", "licenses", "machines", "machines_due", "may_use",
+    "most_matching_components", "newest_version", "own_entitlements", "own_entitlements_of",
+    "plan_metadata", "policies_with_heartbeat", "published_at",
 ]  # fmt: skip

@@ -33,8 +33,8 @@ from devforge_api.licenses.schemas.licenses import (
     LicenseUpdateSchema,
     RenewSchema,
 )
-from devforge_api.licenses.schemas.machines import MachineSchema
-from devforge_api.licenses.service import activation, lifecycle
+from devforge_api.licenses.schemas.machines import MachineSchema, MachineUpdateSchema
+from devforge_api.licenses.service import lifecycle, seats
 
 
 def _reader() -> UUID | None:
@@ -203,13 +203,26 @@ class OneMachine(MethodView):
         return queries.get_machine(visible_license(license_id).id, machine_id)
 
     @requires("machines:write")
+    @blp.arguments(MachineUpdateSchema(partial=True))
+    @blp.response(200, MachineSchema)
+    @blp.raises(LicenseNotFound, MachineNotFound, PreconditionFailed)
+    @unit_of_work()
+    def patch(self, data: dict[str, Any], license_id: UUID, machine_id: UUID) -> Machine:
+        """Name a machine"""
+        return seats.change(_locked_machine(license_id, machine_id), data)
+
+    @requires("machines:write")
     @blp.response(204)
     @blp.raises(LicenseNotFound, MachineNotFound, PreconditionFailed)
     @unit_of_work()
     def delete(self, license_id: UUID, machine_id: UUID) -> None:
         """Take a machine's seat back"""
-        owner_id = None if "licenses:write" in principal().scopes else principal().user_id
-        license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
-        machine = queries.get_machine(license_.id, machine_id)
-        check_precondition(machine, MachineSchema())
-        activation.remove_machine(machine)
+        seats.remove_machine(_locked_machine(license_id, machine_id))
+
+
+def _locked_machine(license_id: UUID, machine_id: UUID) -> Machine:
+    owner_id = None if "licenses:write" in principal().scopes else principal().user_id
+    license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
+    machine = queries.get_machine(license_.id, machine_id)
+    check_precondition(machine, MachineSchema())
+    return machine

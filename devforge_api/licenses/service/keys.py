@@ -17,9 +17,14 @@ def make_key() -> str:
     return "-".join(("DF", *groups))
 
 
+def bare_key(key: str) -> str:
+    """A key without the blanks and line breaks that copying has left in it."""
+    return "".join(key.split())
+
+
 def hash_key(key: str) -> str:
     """What a key is found by."""
-    return fingerprint(key.strip())
+    return fingerprint(bare_key(key))
 
 
 def seal_key(key: str) -> str:
