@@ -36,6 +36,7 @@ from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
+from devforge_api.licenses.routes.offline import well_known as license_keys_blueprint
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
@@ -98,5 +99,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(pages_blueprint)
     app.register_blueprint(oauth_blueprint)
     app.register_blueprint(browser_blueprint)
+    app.register_blueprint(license_keys_blueprint)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -18,6 +18,16 @@ def success(data: Any, status: int = 200, **beside: Any) -> Response:
     return Answer(dump({"success": True, "data": data, **beside}), status, mimetype="application/json")
 
 
+def published(document: Any, *, max_age: int) -> Response:
+    """A public document as it stands, without envelope.
+
+    :param max_age: for so many seconds it may be kept, by whoever likes.
+    """
+    response = Answer(dump(document), mimetype="application/json")
+    response.headers["Cache-Control"] = f"public, max-age={max_age}"
+    return add_entity_tag(response)
+
+
 def shaped(value: Any, schema: Schema, status: int = 200, **beside: Any) -> Response:
     """A value through its schema into the envelope, trimmed to ``?fields=`` on reads."""
     data = schema.dump(value)

@@ -7,11 +7,20 @@ from devforge_api.licenses.queries.lists import (
     MACHINES,
     POLICIES,
     PRODUCTS,
+    components,
     find_machine,
     get_license,
     get_machine,
     licenses,
     machines,
+    oldest_machines,
+)
+from devforge_api.licenses.queries.revocations import (
+    entries_after,
+    last_sequence,
+    listed,
+    owned_by,
+    standings,
 )
 from devforge_api.licenses.queries.scope import (
     may_use,
@@ -22,6 +31,8 @@ from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
     "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "find_facts", "find_machine", "get_license", "get_machine", "licenses",
-    "machines", "may_use", "most_matching_components", "published_at",
+    "Seat", "Terms", "components", "entries_after", "find_facts", "find_machine", "get_license",
+    "get_machine", "last_sequence", "licenses", "listed", "machines", "may_use", "most_matching_components",
+    "oldest_machines", "owned_by",
+    "published_at", "standings",
 ]  # fmt: skip
