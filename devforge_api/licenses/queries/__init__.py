@@ -14,6 +14,7 @@ from devforge_api.licenses.queries.lists import (
     licenses,
     machines,
     oldest_machines,
+    product_code,
 )
 from devforge_api.licenses.queries.revocations import (
     entries_after,
@@ -33,6 +34,5 @@ __all__ = [
     "ENTITLEMENTS", "LICENSES", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
     "Seat", "Terms", "components", "entries_after", "find_facts", "find_machine", "get_license",
     "get_machine", "last_sequence", "licenses", "listed", "machines", "may_use", "most_matching_components",
-    "oldest_machines", "owned_by",
-    "published_at", "standings",
+    "oldest_machines", "owned_by", "product_code", "published_at", "standings",
 ]  # fmt: skip

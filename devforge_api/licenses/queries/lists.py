@@ -114,3 +114,8 @@ def components(machine_id: UUID) -> Sequence[tuple[str, str]]:
     statement = select(MachineComponent.name, MachineComponent.fingerprint)
     statement = statement.where(MachineComponent.machine_id == machine_id).order_by(MachineComponent.name)
     return [(name, fingerprint) for name, fingerprint in db.session.execute(statement)]
+
+
+def product_code(product_id: UUID) -> str:
+    """The code of a product that is there."""
+    return db.session.scalars(select(Product.code).where(Product.id == product_id)).one()

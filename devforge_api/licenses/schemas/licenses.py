@@ -64,7 +64,7 @@ class LicenseSchema(EditableSchema):
         caller = principal()
         if license_.user_id == caller.user_id or "licenses:write" in caller.scopes:
             return license_.key
-        return f"DF-…-{license_.key[-6:]}"
+        return f"{license_.key[:3]}…-{license_.key[-6:]}"
 
 
 class RenewSchema(BaseSchema):
