@@ -1,6 +1,6 @@
 """The one list of domains, and what they install into the core.
 
-Importing a domain's subscribers and jobs registers them.
+Importing a domain's subscribers and jobs, and commands in files of their own, registers them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.core.mail.delivery
+import devforge_api.licenses.cli_files
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
