@@ -9,6 +9,7 @@ from devforge_api.licenses.queries.lists import (
     MACHINES,
     POLICIES,
     PRODUCTS,
+    components,
     find_license_user,
     find_machine,
     get_license,
@@ -18,6 +19,15 @@ from devforge_api.licenses.queries.lists import (
     license_users,
     licenses,
     machines,
+    oldest_machines,
+    product_code,
+)
+from devforge_api.licenses.queries.revocations import (
+    entries_after,
+    last_sequence,
+    listed,
+    owned_by,
+    standings,
 )
 from devforge_api.licenses.queries.scope import (
     may_use,
@@ -36,9 +46,10 @@ from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
     "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine", "find_seats",
-    "get_license", "get_license_user", "get_machine", "get_readable_license", "has_components",
-    "least_recently_seen", "license_users", "licenses", "machines", "machines_due", "may_use",
-    "most_matching_components", "newest_version", "own_entitlements", "own_entitlements_of",
-    "plan_metadata", "policies_with_heartbeat", "published_at",
+    "Seat", "Terms", "components", "entitlement_ids", "entries_after", "find_facts", "find_license_user",
+    "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
+    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "license_users",
+    "licenses", "listed", "machines", "machines_due", "may_use", "most_matching_components",
+    "newest_version", "oldest_machines", "own_entitlements", "own_entitlements_of", "owned_by",
+    "plan_metadata", "policies_with_heartbeat", "product_code", "published_at", "standings",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from devforge_api.licenses.routes import (  # noqa: E402, F401 - they register o
     catalogue,
     client,
     licenses,
+    offline,
     people,
     seats,
 )

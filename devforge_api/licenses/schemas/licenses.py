@@ -123,7 +123,7 @@ class LicenseSchema(EditableSchema):
         theirs = license_.user_id == caller.user_id or "licenses:read_all" not in caller.scopes
         if theirs or "licenses:write" in caller.scopes:
             return license_.key
-        return f"DF-…-{license_.key[-6:]}"
+        return f"{license_.key[:3]}…-{license_.key[-6:]}"
 
 
 class RenewSchema(BaseSchema):

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload
 
 from devforge_api.audit import service as audit
-from devforge_api.core.db import db
+from devforge_api.core.db import db, uuid7
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.errors import (
     LicenseAlreadyRevoked,
@@ -58,10 +58,12 @@ def issue(
     if policy is None:
         raise ValidationFailed.of("policy_id", "There is no such policy.", "NOT_FOUND")
     owner_id, waiting = _owner(user_id, email)
-    key = make_key()
     if expires_at is None:
         expires_at = first_expiry(policy, now)
+    license_id = uuid7()
+    key = make_key(policy, license_id, now=now, expires_at=expires_at)
     license_ = License(
+        id=license_id,
         policy_id=policy.id,
         product_id=policy.product_id,
         user_id=owner_id,

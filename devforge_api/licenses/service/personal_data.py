@@ -22,6 +22,7 @@ from devforge_api.licenses.models import (
     MachineComponent,
     TrialUse,
 )
+from devforge_api.licenses.service import revocations
 from devforge_api.users.service import email_key
 
 
@@ -56,6 +57,8 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     yield run("trial_uses", "removed", delete(TrialUse).where(TrialUse.user_id == subject.user_id))
     names = update(Machine).where(Machine.license_id.in_(ids), Machine.name.is_not(None)).values(name=None)
     yield run("machines", "anonymized", names)
+    for license_id in ids:  # those of a banned owner, who is none now
+        revocations.note(license_id)
     detached = {"user_id": None, "waiting_email_key": None, "updated_at": License.updated_at}
     yield run("licenses", "anonymized", update(License).where(License.id.in_(ids)).values(**detached))
     yield Erased("audit_events", "anonymized", audit.forget_origins(ids))
