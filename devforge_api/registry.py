@@ -13,6 +13,7 @@ import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.core.mail.delivery
+import devforge_api.licenses.jobs
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
@@ -79,6 +80,7 @@ NOT_PERSONAL = {
     "entitlements": "what is sold",
     "policy_entitlements": "what is sold",
     "releases": "what is sold",
+    "license_usage_requests": "names that apps gave to requests, for a day",
     "license_revocations": "ids of licences, which outlive their owners",
 }
 

@@ -6,4 +6,11 @@ blp = Blueprint(
     "licenses", __name__, url_prefix="/api/v1", description="Products, policies, licences, machines."
 )
 
-from devforge_api.licenses.routes import catalogue, client, licenses  # noqa: E402, F401 - they register on blp
+from devforge_api.licenses.routes import (  # noqa: E402 - they register on blp
+    catalogue,  # noqa: F401
+    client,  # noqa: F401
+    ledger,  # noqa: F401
+    licenses,  # noqa: F401
+    life,  # noqa: F401
+    usage,  # noqa: F401
+)

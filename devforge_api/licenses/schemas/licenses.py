@@ -10,10 +10,8 @@ from devforge_api.licenses.schemas.shared import KEY, METADATA, OWN_JSON, SOME_I
 
 
 class LicenseUpdateSchema(BaseSchema):
-    """What can be changed of a licence."""
+    """What can be changed of a licence; policy and owner change by a transfer."""
 
-    policy_id = fields.UUID(required=True, **SOME_ID)
-    user_id = fields.UUID(allow_none=True, load_default=None, **SOME_ID)
     expires_at = fields.Timestamp(
         allow_none=True, load_default=None, metadata={"example": "2027-01-15T09:30:00Z"}
     )
@@ -39,6 +37,13 @@ class LicenseCreateSchema(BaseSchema):
         metadata={"description": "Default: by the policy's duration.", "example": "2027-01-15T09:30:00Z"},
     )
     metadata = fields.JsonObject(**OWN_JSON)
+    pending = fields.Bool(
+        load_default=False,
+        metadata={
+            "description": "Its order waits: it answers PENDING until it is fulfilled.",
+            "example": False,
+        },
+    )
 
 
 class LicenseSchema(EditableSchema):
@@ -65,15 +70,3 @@ class LicenseSchema(EditableSchema):
         if license_.user_id == caller.user_id or "licenses:write" in caller.scopes:
             return license_.key
         return f"DF-…-{license_.key[-6:]}"
-
-
-class RenewSchema(BaseSchema):
-    """How far the expiry moves."""
-
-    duration_days = fields.Int(
-        min=1,
-        max=36_500,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Default: the policy's.", "example": 365},
-    )
