@@ -74,6 +74,8 @@ def issue(
         encrypted_key=seal_key(key_),
         status=LicenseStatus.PENDING if pending else LicenseStatus.ACTIVE,
         expires_at=expires_at,
+        # What has expired before it was made, such as an imported one, is no news.
+        expiry_told_at=expires_at if expires_at is not None and expires_at <= now else None,
         check_in_due_at=None if pending else first_due(policy, now),
         metadata_=metadata or {},
         imported_as=imported_as,
