@@ -93,6 +93,7 @@ NOT_PERSONAL = {
     "entitlements": "what is sold",
     "policy_entitlements": "what is sold",
     "releases": "what is sold",
+    "license_usage_requests": "names that apps gave to requests, for a day",
     "license_revocations": "ids of licences, which outlive their owners",
 }
 

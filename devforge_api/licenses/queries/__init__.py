@@ -1,7 +1,8 @@
 """Licensing's reads, by topic."""
 
 from devforge_api.licenses.queries.entitlements import entitlement_ids, own_entitlements, own_entitlements_of
-from devforge_api.licenses.queries.facts import Facts, Seat, find_facts, find_seats
+from devforge_api.licenses.queries.facts import Facts, Seat, facts_of, find_facts, find_seats
+from devforge_api.licenses.queries.ledger import LEDGER, ledger
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
     LICENSE_USERS,
@@ -45,11 +46,12 @@ from devforge_api.licenses.queries.seats import (
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
-    "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS", "Facts",
-    "Seat", "Terms", "components", "entitlement_ids", "entries_after", "find_facts", "find_license_user",
-    "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
-    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "license_users",
-    "licenses", "listed", "machines", "machines_due", "may_use", "most_matching_components",
-    "newest_version", "oldest_machines", "own_entitlements", "own_entitlements_of", "owned_by",
-    "plan_metadata", "policies_with_heartbeat", "product_code", "published_at", "standings",
+    "ENTITLEMENTS", "LEDGER", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
+    "Facts", "Seat", "Terms", "components", "entitlement_ids", "entries_after", "facts_of", "find_facts",
+    "find_license_user", "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
+    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "ledger",
+    "license_users", "licenses", "listed", "machines", "machines_due", "may_use",
+    "most_matching_components", "newest_version", "oldest_machines", "own_entitlements",
+    "own_entitlements_of", "owned_by", "plan_metadata", "policies_with_heartbeat", "product_code",
+    "published_at", "standings",
 ]  # fmt: skip

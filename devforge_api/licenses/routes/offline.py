@@ -15,7 +15,7 @@ from devforge_api.core.responses import carries_secret, published, shaped
 from devforge_api.core.security import public, requires
 from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound, VerdictRefused
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.routes.licenses import _visible
+from devforge_api.licenses.routes.shared import visible
 from devforge_api.licenses.schemas.offline import (
     CertificateSchema,
     LicenseFileQuerySchema,
@@ -50,7 +50,7 @@ class LicenseFile(MethodView):
     def get(self, query: dict[str, Any], license_id: UUID) -> dict[str, Any]:
         """Make a licence file"""
         carries_secret()
-        return _answer(*files.license_file(_visible(license_id), **_wanted(query)))
+        return _answer(*files.license_file(visible(license_id), **_wanted(query)))
 
 
 @blp.route("/licenses/<uuid:license_id>/machines/<uuid:machine_id>/file")
@@ -64,7 +64,7 @@ class MachineFile(MethodView):
     def get(self, query: dict[str, Any], license_id: UUID, machine_id: UUID) -> dict[str, Any]:
         """Make a machine file"""
         carries_secret()
-        return _answer(*files.machine_file(_visible(license_id), machine_id, **_wanted(query)))
+        return _answer(*files.machine_file(visible(license_id), machine_id, **_wanted(query)))
 
 
 @blp.route("/licenses/revocations")
