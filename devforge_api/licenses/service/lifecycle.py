@@ -33,10 +33,13 @@ def issue(
     user_id: UUID | None = None,
     email: str | None = None,
     expires_at: datetime | None = None,
+    max_machines: int | None = None,
+    max_cores: int | None = None,
+    max_users: int | None = None,
+    max_uses: int | None = None,
     metadata: dict[str, Any] | None = None,
     pending: bool = False,
     key: str | None = None,
-    limits: Mapping[str, int | None] | None = None,
     imported_as: str | None = None,
     cause: Cause | None = None,
     read_again: bool = True,
@@ -46,9 +49,9 @@ def issue(
     :param email: instead of ``user_id``; without a verified account of this address the licence
         waits for one.
     :param expires_at: instead of the policy's duration from now.
+    :param max_machines: in place of the policy's limit, as are the other limits.
     :param pending: its order waits: it answers PENDING until `fulfill`, and its time has not begun.
     :param key: that its customer has already; default: a new one.
-    :param limits: ``max_…`` → its own limit, in place of the policy's.
     :param imported_as: what names it in a file of another system, once for ever.
     :param read_again: with policy and product; who makes many does without.
     :raises ValidationFailed: unknown policy or user, or both ways of naming the owner.
@@ -79,7 +82,10 @@ def issue(
         check_in_due_at=None if pending else first_due(policy, now),
         metadata_=metadata or {},
         imported_as=imported_as,
-        **(limits or {}),
+        max_machines=max_machines,
+        max_cores=max_cores,
+        max_users=max_users,
+        max_uses=max_uses,
     )
     try:
         with db.session.begin_nested():
