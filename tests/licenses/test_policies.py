@@ -4,7 +4,7 @@ import pytest
 
 from tests.factories import code_of
 
-DEFAULTS = {
+DEFAULTS: dict[str, object] = {
     "max_cores": None,
     "max_users": None,
     "max_uses": None,
@@ -35,7 +35,7 @@ DEFAULTS = {
     "entitlements": [],
     "metadata": {},
 }
-OTHERS = {
+OTHERS: dict[str, object] = {
     "max_cores": 24,
     "max_users": 5,
     "max_uses": 1_000,
