@@ -176,14 +176,16 @@ def test_what_comes_last_is_called_once_with_everything_and_belongs_to_the_trans
 
     def last(items):
         seen.append((items, in_unit_of_work()))
-        add("last")
+        if items != [3]:
+            add("last")
+            before_commit(last, 3)  # what comes up then has its turn, too
 
     with unit_of_work():
         before_commit(last, 1)
         add()
         before_commit(last, 2)
         assert seen == []
-    assert seen == [([1, 2], True)]
+    assert seen == [([1, 2], True), ([3], True)]
     assert codes() == ["forge", "last"]
 
 
