@@ -1,20 +1,18 @@
 """Licensing's reads, by topic."""
 
 from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
+from devforge_api.licenses.queries.files import components, oldest_machines, product_code
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
     LICENSES,
     MACHINES,
     POLICIES,
     PRODUCTS,
-    components,
     find_machine,
     get_license,
     get_machine,
     licenses,
     machines,
-    oldest_machines,
-    product_code,
 )
 from devforge_api.licenses.queries.revocations import (
     entries_after,
