@@ -55,6 +55,8 @@ EVENTS: dict[str, EventType] = {
     "license.updated": _event("A licence's limits, owner, expiry or metadata changed.", "license_id"),
     "license.used": _event("Uses of a licence were counted.", "license_id"),
     "license.users_changed": _event("Other people may use a licence.", "license_id"),
+    "release.published": _event("A version of a product is out.", "release_id", "product_id"),
+    "release.yanked": _event("A version of a product was withdrawn.", "release_id", "product_id"),
     "user.created": _event("An account was made.", "user_id"),
     "user.deleted": _event("An account was removed.", "user_id"),
     "user.disabled": _event("An account was banned.", "user_id"),

@@ -42,6 +42,8 @@ from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
 from devforge_api.ops.routes import docs as docs_blueprint
+from devforge_api.releases.cli import releases_cli
+from devforge_api.releases.routes import blp as releases_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
 from devforge_api.users.service import ACCOUNT_DATA
@@ -49,11 +51,20 @@ from devforge_api.users.service import ACCOUNT_DATA
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
     users_blueprint,
+    releases_blueprint,
     licenses_blueprint,
     audit_blueprint,
     ops_blueprint,
 )
-COMMANDS: tuple[click.Command, ...] = (users_cli, auth_cli, tokens_cli, licenses_cli, demo_cli, *OPS_COMMANDS)
+COMMANDS: tuple[click.Command, ...] = (
+    users_cli,
+    auth_cli,
+    tokens_cli,
+    releases_cli,
+    licenses_cli,
+    demo_cli,
+    *OPS_COMMANDS,
+)
 
 
 # What `flask keys reencrypt` brings under a new master key.

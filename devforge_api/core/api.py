@@ -109,7 +109,14 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             kwargs.setdefault("required", needed)
         document: Decorator = super().arguments(schema, location=location, **kwargs)
         if location != "json":
-            return document
+
+            def documented(view: Callable[..., Any]) -> Callable[..., Any]:
+                loading = document(view)
+                if location == "query":
+                    note_layer(view, loading, query=schema)
+                return loading
+
+            return documented
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(document(view))  # for its documentation: its own way of loading costs twice as much

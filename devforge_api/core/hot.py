@@ -47,14 +47,15 @@ class Declaration:
     view: Callable[..., Any]
     outermost: Callable[..., Any]
     body: Schema | None = None
+    query: Schema | None = None  # its arguments come after the body's
     shape: Schema | None = None
 
 
 def hot(view: View) -> View:
     """Answer this route's plain requests in front of Flask. Innermost, right above the view.
 
-    The view gets its loaded body, if it declares one, and returns what its 200 is made of. It
-    must know no ``flask.request``, open no unit of work and answer no secret.
+    The view gets its loaded body and query, if it declares them, and returns what its 200 is made
+    of. It must know no ``flask.request``, open no unit of work and answer no secret.
     """
     view.__dict__[MARK] = Declaration(view, view)
     return view
@@ -78,6 +79,7 @@ class Route:
     access: Access
     view: Callable[..., Any]
     body: Schema | None
+    query: Schema | None
     shape: Schema
 
 
@@ -109,7 +111,8 @@ def routes_of(app: Flask) -> Iterator[Route]:
             if not is_complete(found, function) or found.shape is None or rule.arguments:
                 raise RuntimeError(f"{method} {rule.rule} is more than a body and an answer: not hot")
             view = partial(found.view, view_class())
-            yield Route(method, rule.rule, access[rule.endpoint, method], view, found.body, found.shape)
+            admitted = access[rule.endpoint, method]
+            yield Route(method, rule.rule, admitted, view, found.body, found.query, found.shape)
 
 
 class HotRoutes:
@@ -185,5 +188,7 @@ class HotRoutes:
 
 
 def _answer(route: Route, body: bytes | None) -> bytes:
-    arguments = () if route.body is None else (route.body.load(parse(body or b"")),)
+    arguments = [] if route.body is None else [route.body.load(parse(body or b""))]
+    if route.query is not None:
+        arguments.append(route.query.load({}))  # plain requests have no query string
     return envelope(route.shape.dump(route.view(*arguments)))

@@ -77,6 +77,24 @@ class MachineLimitExceeded(Conflict):
     code = "MACHINE_LIMIT_EXCEEDED"
 
 
+class UserLimitExceeded(Conflict):
+    """As many people use this licence as it allows."""
+
+    code = "USER_LIMIT_EXCEEDED"
+
+
+class LicenseUserNotFound(NotFound):
+    """Nobody of this id was added to this licence."""
+
+    code = "LICENSE_USER_NOT_FOUND"
+
+
+class TrialUsed(Conflict):
+    """There is one trial of a product for each user and machine, and this one has had it."""
+
+    code = "TRIAL_USED"
+
+
 class VerdictRefused(DomainError):
     """The licence does not admit a machine; the code is the verdict of its validation."""
 

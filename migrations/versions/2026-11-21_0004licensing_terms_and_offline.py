@@ -159,6 +159,7 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("yank_reason", sa.Text(), nullable=True),
         sa.Column("metadata", sa.JSON().with_variant(postgresql.JSONB(), "postgresql"), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
@@ -278,6 +279,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("license_id", "user_id", name=op.f("pk_license_users")),
     )
     op.create_index("ix_license_users_user_id", "license_users", ["user_id"], unique=False)
+    op.create_index(
+        "ix_license_users_license_id_created_at",
+        "license_users",
+        ["license_id", "created_at", "user_id"],
+        unique=False,
+    )
 
     op.create_table(
         "retired_keys",

@@ -32,6 +32,8 @@ def existing(api):
     license_ = api.license(owner=owner, policy={"duration_days": 30})
     body = {"key": license_.key, "fingerprint": "m1"}
     machine = api.post("/licenses/activate", body).json["data"]["id"]
+    guest = api.person()
+    api.post(f"/licenses/{license_.id}/users", {"email": guest.email}, by=owner)
     session = api.get("/auth/sessions", by=owner).json["data"][0]["id"]
     tool = {"name": "Tool", "scopes": ["profile:read"]}
     account = api.post("/auth/service-accounts", tool, by=owner).json["data"]["id"]
@@ -39,6 +41,7 @@ def existing(api):
     with api.app.app_context(), unit_of_work():
         identity = Identity(user_id=owner.id, provider="acme", subject="1")
         db.session.add(identity)
+    release = api.release(license_.product_id, "1.0", draft=True)
     resources = {
         "products": license_.product_id,
         "policies": license_.policy_id,
@@ -50,11 +53,12 @@ def existing(api):
             "identity_id": identity.id,
             "license_id": license_.id,
             "machine_id": machine,
+            "release_id": release,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,
             "token_id": token,
-            "user_id": owner.id,
+            "user_id": guest.id if rule.rule.startswith(f"{V1}/licenses/") else owner.id,
             "resource_id": resources.get(rule.rule.split("/")[3]),
         }
         return {name: ids[name] for name in rule.arguments}  # a new kind of id is added here
@@ -73,6 +77,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /products": {"name": "Mine", "code": "mine"},
     "PUT /auth": {"name": "Mine", "scopes": ["profile:read"]},
     "POST /auth": {"name": "Mine"},
+    "PUT /releases": {"product_id": str(uuid4()), "version": "1.0"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }

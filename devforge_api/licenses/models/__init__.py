@@ -20,6 +20,7 @@ from devforge_api.licenses.models.licenses import (
     Standing,
 )
 from devforge_api.licenses.models.machines import Machine, MachineComponent
+from devforge_api.licenses.models.remedies import Action
 from devforge_api.licenses.models.terms import (
     CullStrategy,
     ExpiryBasis,
@@ -35,7 +36,7 @@ from devforge_api.licenses.models.terms import (
 )
 
 __all__ = [
-    "CauseKind", "CullStrategy", "Entitlement", "ExpiryBasis", "ExpiryStrategy", "HeartbeatBasis",
+    "Action", "CauseKind", "CullStrategy", "Entitlement", "ExpiryBasis", "ExpiryStrategy", "HeartbeatBasis",
     "KeyScheme", "LedgerEntry", "License", "LicenseEntitlement", "LicenseStatus", "LicenseUser", "Machine",
     "MachineComponent", "Matching", "Overage", "Policy", "PolicyEntitlement", "Product", "RenewalBasis",
     "RetiredKey", "Revocation", "ScopeName", "Standing", "TransferStrategy", "TrialUse", "Uniqueness",

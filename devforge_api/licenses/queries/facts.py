@@ -20,7 +20,6 @@ from devforge_api.core.statements import Prepared
 from devforge_api.licenses.models import (
     Entitlement,
     License,
-    LicenseEntitlement,
     LicenseStatus,
     Machine,
     Policy,
@@ -29,6 +28,7 @@ from devforge_api.licenses.models import (
     RetiredKey,
     split_codes,
 )
+from devforge_api.licenses.queries.entitlements import own_entitlements
 from devforge_api.licenses.queries.terms import Terms
 from devforge_api.users.models import User, UserStatus
 
@@ -104,6 +104,46 @@ class Facts:
         """Seats that are taken."""
         return self.taken["machines"]
 
+    @property
+    def max_cores(self) -> int | None:
+        """Cores of all its machines together; None: as many as they like."""
+        return self.limit("cores")
+
+    @property
+    def core_count(self) -> int:
+        """Cores of its machines."""
+        return self.taken["cores"]
+
+    @property
+    def max_users(self) -> int | None:
+        """Who may use it, the owner included; None: as many as they like."""
+        return self.limit("users")
+
+    @property
+    def user_count(self) -> int:
+        """Who uses it, the owner included."""
+        return self.taken["users"]
+
+    @property
+    def max_uses(self) -> int | None:
+        """How often it may be used; None: as often as they like."""
+        return self.limit("uses")
+
+    @property
+    def uses(self) -> int:
+        """How often it was used."""
+        return self.taken["uses"]
+
+    @property
+    def heartbeat_seconds(self) -> int | None:
+        """Within what time its machines ping again and again; None: they need not."""
+        return self.terms.heartbeat_seconds if self.terms.require_heartbeat else None
+
+    @property
+    def trial(self) -> bool:
+        """Whether its policy is one to try the product."""
+        return self.terms.trial
+
 
 _Seat = aliased(Machine)
 
@@ -158,7 +198,7 @@ def find_facts(key_hash: str, fingerprints: Sequence[str] = (), *, now: datetime
         machine_id, last, due = row[_WIDTH:]
         facts = replace(facts, seats=(Seat(machine_id, fingerprints[0], last, due),))
     elif len(fingerprints) > 1:
-        facts = replace(facts, seats=_seats(facts.license_id, fingerprints))
+        facts = replace(facts, seats=find_seats(facts.license_id, fingerprints))
     if not row[_WIDTH - 1]:
         until = _key_valid_until(key_hash)
         if until is None:
@@ -181,24 +221,16 @@ def _to_facts(row: Sequence[Any], now: datetime) -> Facts:
         {"machines": max_machines, "cores": max_cores, "users": max_users, "uses": max_uses},
         {"machines": machines, "cores": cores, "users": users + (user_id is not None), "uses": uses},
         metadata, terms_of(policy_id, policy_version),
-        own_entitlements=_own_entitlements(license_id) if entitlement_count else (),
+        own_entitlements=own_entitlements(license_id) if entitlement_count else (),
     )  # fmt: skip
 
 
-def _seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:
+def find_seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:
+    """The machines of a licence that have these fingerprints."""
     statement = select(
         Machine.id, Machine.fingerprint, Machine.last_heartbeat_at, Machine.heartbeat_due_at
     ).where(Machine.license_id == license_id, Machine.fingerprint.in_(set(fingerprints)))
     return tuple(Seat(*row) for row in db.session.execute(statement))
-
-
-def _own_entitlements(license_id: UUID) -> tuple[tuple[str, datetime | None], ...]:
-    statement = (
-        select(Entitlement.code, LicenseEntitlement.expires_at)
-        .join(LicenseEntitlement, LicenseEntitlement.entitlement_id == Entitlement.id)
-        .where(LicenseEntitlement.license_id == license_id)
-    )
-    return tuple((code, until) for code, until in db.session.execute(statement))
 
 
 def _key_valid_until(key_hash: str) -> datetime | None:

@@ -37,14 +37,18 @@ from devforge_api.licenses.schemas.machines import MachineSchema
 from devforge_api.licenses.service import activation, lifecycle
 
 
-def _visible_owner() -> UUID | None:
-    """Whose licences the caller may see; None: everybody's."""
+def _reader() -> UUID | None:
+    """Whose licences the caller may see, their own and those they may use; None: everybody's."""
     caller = principal()
     return None if "licenses:read_all" in caller.scopes else caller.user_id
 
 
-def _visible(license_id: UUID) -> License:
-    return queries.get_license(license_id, owner_id=_visible_owner())
+def visible_license(license_id: UUID) -> License:
+    """A licence that the caller owns, may use, or sees for the team.
+
+    :raises LicenseNotFound: unknown, or none of these.
+    """
+    return queries.get_readable_license(license_id, reader_id=_reader())
 
 
 def _locked(license_id: UUID) -> License:
@@ -62,7 +66,7 @@ class Licenses(MethodView):
     def get(self) -> Select[License]:
         """List licences"""
         carries_secret()
-        return queries.licenses(owner_id=_visible_owner())
+        return queries.licenses(reader_id=_reader())
 
     @requires("licenses:write")
     @blp.arguments(LicenseCreateSchema)
@@ -84,7 +88,7 @@ class OneLicense(MethodView):
     def get(self, license_id: UUID) -> License:
         """Show a licence"""
         carries_secret()
-        return _visible(license_id)
+        return visible_license(license_id)
 
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
@@ -180,11 +184,11 @@ class Machines(MethodView):
     """Who holds the seats."""
 
     @requires("licenses:read")
-    @blp.listing(queries.MACHINES, MachineSchema, when_empty=_visible)
+    @blp.listing(queries.MACHINES, MachineSchema, when_empty=visible_license)
     @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> Select[Machine]:
         """List a licence's machines"""
-        return queries.machines(license_id, owner_id=_visible_owner())
+        return queries.machines(license_id, reader_id=_reader())
 
 
 @blp.route("/licenses/<uuid:license_id>/machines/<uuid:machine_id>")
@@ -196,8 +200,7 @@ class OneMachine(MethodView):
     @blp.raises(LicenseNotFound, MachineNotFound)
     def get(self, license_id: UUID, machine_id: UUID) -> Machine:
         """Show a machine"""
-        license_ = queries.get_license(license_id, owner_id=_visible_owner())
-        return queries.get_machine(license_.id, machine_id)
+        return queries.get_machine(visible_license(license_id).id, machine_id)
 
     @requires("machines:write")
     @blp.response(204)

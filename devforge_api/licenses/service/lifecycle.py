@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.orm import joinedload
 
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db
@@ -19,12 +20,16 @@ from devforge_api.licenses.errors import (
     LicensePerpetual,
 )
 from devforge_api.licenses.models import License, LicenseStatus, Policy
-from devforge_api.licenses.queries import get_license
+from devforge_api.licenses.queries import LIMITS, get_license
 from devforge_api.licenses.service.durations import first_expiry, later
 from devforge_api.licenses.service.keys import hash_key, make_key, seal_key
+from devforge_api.licenses.service.people import forget_owner
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.trials import claim_user, free_to_claim
 from devforge_api.users import service as users
 from devforge_api.users.service import User, email_key
+
+OWN_LIMITS = tuple(f"max_{name}" for name in LIMITS)
 
 
 def issue(
@@ -34,6 +39,10 @@ def issue(
     user_id: UUID | None = None,
     email: str | None = None,
     expires_at: datetime | None = None,
+    max_machines: int | None = None,
+    max_cores: int | None = None,
+    max_users: int | None = None,
+    max_uses: int | None = None,
     metadata: dict[str, Any] | None = None,
 ) -> License:
     """Make a licence with a new key.
@@ -41,7 +50,9 @@ def issue(
     :param email: instead of ``user_id``; without a verified account of this address the licence
         waits for one.
     :param expires_at: instead of the policy's duration from now.
+    :param max_machines: in place of the policy's limit, as are the other limits.
     :raises ValidationFailed: unknown policy or user, or both ways of naming the owner.
+    :raises TrialUsed: it is a trial, and the owner has had one of this product.
     """
     policy = db.session.get(Policy, policy_id)
     if policy is None:
@@ -58,19 +69,27 @@ def issue(
         key_hash=hash_key(key),
         encrypted_key=seal_key(key),
         expires_at=expires_at,
+        max_machines=max_machines,
+        max_cores=max_cores,
+        max_users=max_users,
+        max_uses=max_uses,
         metadata_=metadata or {},
     )
     db.session.add(license_)
     db.session.flush()
+    if policy.trial and owner_id is not None:
+        claim_user(license_.id, policy.product_id, owner_id)
     changes = {"policy_id": (None, policy.id), "user_id": (None, owner_id), "expires_at": (None, expires_at)}
-    tell("issued", license_.id, changes)
+    own = {name: (None, getattr(license_, name)) for name in OWN_LIMITS if getattr(license_, name)}
+    tell("issued", license_.id, changes | own)
     return _with_plan(license_)
 
 
 def change(license_: License, values: Mapping[str, Any]) -> License:
-    """Change owner, policy, expiry or metadata of a locked licence; its key stays.
+    """Change owner, policy, expiry, own limits or metadata of a locked licence; its key stays.
 
     :raises ValidationFailed: unknown policy or user, or a policy of another product.
+    :raises TrialUsed: it is a trial, or becomes one, and the owner has had one of this product.
     """
     values = dict(values)
     email = values.pop("email", None)
@@ -84,6 +103,8 @@ def change(license_: License, values: Mapping[str, Any]) -> License:
     changes.pop("waiting_email_key", None)
     if changes:
         db.session.flush()
+        if changes.keys() & {"user_id", "policy_id"}:
+            _settle_owner(license_)
         tell("updated", license_.id, changes)
     return _with_plan(license_)
 
@@ -142,21 +163,44 @@ def remove(license_: License) -> None:
 
 
 def claim_waiting(user_id: UUID) -> int:
-    """Give a user the licences that waited for the verified address. Returns how many."""
-    user = db.session.get(User, user_id)
+    """Give a user the licences that waited for the verified address. Returns how many.
+
+    A trial waits on where the user has had one of this product.
+    """
+    user = users.find_user(user_id, for_update=True)
     if user is None or not user.email_verified:
         return 0
-    claimed = db.session.scalars(
-        update(License)
+    waiting = (
+        select(License)
+        .options(joinedload(License.policy))
         .where(License.waiting_email_key == user.email_key, License.user_id.is_(None))
-        .values(user_id=user.id, waiting_email_key=None, version=License.version + 1)
-        .returning(License.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    for license_id in claimed:
-        changes = {"user_id": (None, user.id)}
-        tell("updated", license_id, changes)
-    return len(claimed)
+        .order_by(License.id)
+        .with_for_update(of=License)
+        .execution_options(populate_existing=True)
+    )
+    claimed = 0
+    for license_ in db.session.scalars(waiting).all():
+        if license_.policy.trial and not free_to_claim(license_.id, license_.product_id, user.id):
+            continue
+        license_.user_id, license_.waiting_email_key = user.id, None
+        db.session.flush()
+        _settle_owner(license_)
+        tell("updated", license_.id, {"user_id": (None, user.id)})
+        claimed += 1
+    return claimed
+
+
+def _settle_owner(license_: License) -> None:
+    """What follows from a locked licence's new owner or policy.
+
+    :raises TrialUsed: it is a trial, and the owner has had one of this product.
+    """
+    if license_.user_id is None:
+        return
+    forget_owner(license_)
+    policy = db.session.get(Policy, license_.policy_id)
+    if policy is not None and policy.trial:
+        claim_user(license_.id, license_.product_id, license_.user_id)
 
 
 def _owner(user_id: UUID | None, email: str | None) -> tuple[UUID | None, str | None]:

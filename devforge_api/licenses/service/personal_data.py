@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select, union_all, update
 
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db
@@ -43,11 +43,14 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     if subject.email_verified:  # else nobody knows whose the address is, that a licence waits for
         theirs = or_(theirs, License.waiting_email_key == email_key(subject.email))
     # Locked first, as by an activation: what it adds is either seen here, or no longer the user's.
-    ids = list(db.session.scalars(select(License.id).where(theirs).order_by(License.id).with_for_update()))
+    # All of them in the order of their ids, so that two who use each other's licences wait in line.
     used = select(LicenseUser.license_id).where(LicenseUser.user_id == subject.user_id)
-    others = select(License.id).where(License.id.in_(used)).order_by(License.id).with_for_update()
+    concerned = union_all(select(License.id).where(theirs), used)
+    locked = select(License.id).where(License.id.in_(concerned)).order_by(License.id).with_for_update()
+    db.session.scalars(locked).all()
+    ids = list(db.session.scalars(select(License.id).where(theirs)))
     fewer = {"user_count": License.user_count - 1, "updated_at": License.updated_at}
-    run("licenses", "", update(License).where(License.id.in_(list(db.session.scalars(others)))).values(fewer))
+    run("licenses", "", update(License).where(License.id.in_(used)).values(fewer))
     gone = delete(LicenseUser).where(LicenseUser.user_id == subject.user_id)
     yield run("license_users", "removed", gone)
     yield run("trial_uses", "removed", delete(TrialUse).where(TrialUse.user_id == subject.user_id))
