@@ -23,6 +23,16 @@ def envelope(data: Any, **beside: Any) -> bytes:
     return dump({"success": True, "data": data, **beside})
 
 
+def published(document: Any, *, max_age: int) -> Response:
+    """A public document as it stands, without envelope.
+
+    :param max_age: for so many seconds it may be kept, by whoever likes.
+    """
+    response = Answer(dump(document), mimetype="application/json")
+    response.headers["Cache-Control"] = f"public, max-age={max_age}"
+    return add_entity_tag(response)
+
+
 def shaped(value: Any, schema: Schema, status: int = 200, **beside: Any) -> Response:
     """A value through its schema into the envelope, trimmed to ``?fields=`` on reads."""
     data = schema.dump(value)

@@ -73,7 +73,6 @@ def path_of(rule, ids):
 
 
 BODIES: dict[str, dict[str, Any]] = {
-    "PUT /licenses": {"policy_id": str(uuid4())},
     "PUT /products": {"name": "Mine", "code": "mine"},
     "PUT /auth": {"name": "Mine", "scopes": ["profile:read"]},
     "POST /auth": {"name": "Mine"},

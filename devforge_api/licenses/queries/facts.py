@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from devforge_api.core.db import db, in_unit_of_work
 from devforge_api.core.statements import Prepared
+from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import (
     Entitlement,
     License,
@@ -204,6 +205,17 @@ def find_facts(key_hash: str, fingerprints: Sequence[str] = (), *, now: datetime
         if until is None:
             return None
         facts = replace(facts, key_valid_until=until)
+    return facts
+
+
+def facts_of(license_: License, *, now: datetime) -> Facts:
+    """The facts of a licence that was read before, as they are now.
+
+    :raises LicenseNotFound: it was removed, or given another key, meanwhile.
+    """
+    facts = find_facts(license_.key_hash, now=now)
+    if facts is None:
+        raise LicenseNotFound
     return facts
 
 

@@ -56,8 +56,6 @@ DETAILS = {
     "TOO_MANY_USERS": "has more users than it allows",
 }
 NOBODY = UUID(int=0)
-# What an activation itself remedies.
-REMEDIED_BY_ACTIVATION = frozenset({"NO_MACHINE", "NO_MACHINES", "FINGERPRINT_SCOPE_MISMATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,10 +131,15 @@ def known_facts(key: str, scope: Scope, *, now: datetime) -> Facts:
     return facts
 
 
-def decide(facts: Facts, scope: Scope) -> Verdict:
-    """The first check that fails decides; if none does, the first that has something to say."""
+def decide(facts: Facts, scope: Scope, *, passes: frozenset[str] = frozenset()) -> Verdict:
+    """The first check that fails decides; if none does, the first that has something to say.
+
+    :param passes: codes of checks that do not count, as the caller remedies them.
+    """
     said = None
     for check in failing_checks(facts, scope):
+        if check.code in passes:
+            continue
         if not check.valid:
             return Verdict(False, check.code, facts)
         said = said or check
