@@ -137,7 +137,6 @@ def _waiting(noted: dict[UUID, Moments]) -> list[tuple[UUID, datetime]]:
             License.id.in_(noted),
             License.expires_at.is_(None),
             Policy.expiry_basis == ExpiryBasis.FIRST_VALIDATION,
-            func.coalesce(Policy.duration_days, Policy.duration_months).is_not(None),
         )
         .order_by(License.id)
     )
