@@ -55,9 +55,12 @@ EVENTS: dict[str, EventType] = {
     "license.updated": _event("A licence's limits, owner, expiry or metadata changed.", "license_id"),
     "license.used": _event("Uses of a licence were counted.", "license_id"),
     "license.users_changed": _event("Other people may use a licence.", "license_id"),
+    "release.published": _event("A version of a product is out.", "release_id", "product_id"),
+    "release.yanked": _event("A version of a product was withdrawn.", "release_id", "product_id"),
     "user.created": _event("An account was made.", "user_id"),
     "user.deleted": _event("An account was removed.", "user_id"),
     "user.disabled": _event("An account was banned.", "user_id"),
+    "user.enabled": _event("An account is banned no longer.", "user_id"),
     "user.email_changed": _event("An account has another address.", "user_id"),
     "user.email_verified": _event("An address is known to be its user's.", "user_id"),
 }

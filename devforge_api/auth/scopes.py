@@ -7,13 +7,14 @@ from devforge_api.users.service import Role
 # What concerns the ways into the account itself: for its owner in person, never for a tool's token.
 PERSONAL = frozenset({"security:read", "security:write", "sessions:read", "sessions:write"})
 _OWN = PERSONAL | {
-    "profile:read", "profile:write", "licenses:read", "machines:write", "license_users:write", "trials:write",
+    "profile:read", "profile:write", "licenses:read", "licenses:manage", "machines:write",
+    "license_users:write", "trials:write",
 }  # fmt: skip
-_STAFF = _OWN | {"users:read", "products:read", "licenses:read_all"}
+_STAFF = _OWN | {"users:read", "products:read", "releases:read", "licenses:read_all"}
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     Role.USER: _OWN,
     Role.DEVELOPER: _OWN,
     Role.SUPPORT: _STAFF,
-    Role.ADMIN: _STAFF | {"users:write", "products:write", "licenses:write", "audit:read"},
+    Role.ADMIN: _STAFF | {"users:write", "products:write", "releases:write", "licenses:write", "audit:read"},
 }

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
@@ -39,6 +39,7 @@ class Release(Timestamps, Model):
     version: Mapped[str]
     status: Mapped[ReleaseStatus] = mapped_column(checked_enum(ReleaseStatus), default=ReleaseStatus.DRAFT)
     published_at: Mapped[datetime | None]
+    yank_reason: Mapped[str | None] = mapped_column(Text)  # in the words of whoever withdrew it
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonValue, default=dict)
     revision: Mapped[int] = mapped_column(default=1)
 

@@ -180,6 +180,11 @@ def test_answers_given_are_answers_documented(api, document, check):
     license_ = api.license(owner=admin)
     machine = api.post("/licenses/activate", {"key": license_.key, "fingerprint": "m1"})
     entitlement = api.entitlement("cloud-sync")
+    release = api.release(license_.product_id, "1.0")
+    # A mismatch of everything: remedies with machines, versions and codes.
+    mismatch = {"key": license_.key, "fingerprint": "m2", "version": "2.0", "entitlements": ["none"]}
+    api.patch(f"/policies/{license_.policy_id}", {"max_machines": 1}, by=admin)
+    explained = api.post("/licenses/validate?explain=true", mismatch)
     get = partial(api.get, by=admin)
     answers = {
         ("/auth/me", "get"): get("/auth/me"),
@@ -192,18 +197,21 @@ def test_answers_given_are_answers_documented(api, document, check):
         ("/products/{resource_id}", "get"): get(f"/products/{license_.product_id}"),
         ("/policies/{resource_id}", "get"): get(f"/policies/{license_.policy_id}"),
         ("/entitlements/{resource_id}", "get"): get(f"/entitlements/{entitlement}"),
+        ("/releases", "get"): get("/releases"),
+        ("/releases/{release_id}", "get"): get(f"/releases/{release}"),
         ("/licenses", "get"): get("/licenses"),
         ("/licenses/{license_id}", "get"): get(f"/licenses/{license_.id}"),
         ("/licenses/{license_id}/machines", "get"): get(f"/licenses/{license_.id}/machines"),
         ("/licenses/activate", "post"): machine,
         ("/licenses/validate", "post"): api.post("/licenses/validate", {"key": license_.key, "nonce": "n"}),
+        ("/licenses/validate?explain=true", "post"): explained,
         ("/audit/events", "get"): get("/audit/events"),
         **ways_in(api),
     }
     for (path, method), answer in answers.items():
         assert answer.status_code in {200, 201}, f"{method} {path}: {answer.json}"
         assert ("Location" in answer.headers) == (answer.status_code == 201), f"{method} {path}"
-        responses = document["paths"][V1 + path][method]["responses"]
+        responses = document["paths"][V1 + path.partition("?")[0]][method]["responses"]
         check(media(responses[str(answer.status_code)])["schema"], answer.json, f"{method} {path}")
     unknown = api.post("/licenses/validate", {"key": "unknown"})
     schema = media(document["paths"][f"{V1}/licenses/validate"]["post"]["responses"]["200"])["schema"]

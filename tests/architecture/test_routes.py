@@ -41,6 +41,7 @@ def existing(api):
     with api.app.app_context(), unit_of_work():
         identity = Identity(user_id=owner.id, provider="acme", subject="1")
         db.session.add(identity)
+    release = api.release(license_.product_id, "1.0", draft=True)
     resources = {
         "products": license_.product_id,
         "policies": license_.policy_id,
@@ -52,6 +53,7 @@ def existing(api):
             "identity_id": identity.id,
             "license_id": license_.id,
             "machine_id": machine,
+            "release_id": release,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,
@@ -71,10 +73,10 @@ def path_of(rule, ids):
 
 
 BODIES: dict[str, dict[str, Any]] = {
-    "PUT /licenses": {"policy_id": str(uuid4())},
     "PUT /products": {"name": "Mine", "code": "mine"},
     "PUT /auth": {"name": "Mine", "scopes": ["profile:read"]},
     "POST /auth": {"name": "Mine"},
+    "PUT /releases": {"product_id": str(uuid4()), "version": "1.0"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from devforge_api.licenses.models import Action
 from devforge_api.licenses.service.validation import DETAILS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "licensing.md"
@@ -20,15 +21,21 @@ def test_every_verdict_is_documented_once():
 
 
 def test_verdicts_stand_in_the_order_in_which_they_are_decided():
-    """The order itself is held by tests/licenses/test_verdicts.py."""
-    codes = documented_codes()
-    in_order = [
-        "NOT_FOUND", "BANNED", "REVOKED", "SUSPENDED", "PRODUCT_SCOPE_MISMATCH", "POLICY_SCOPE_MISMATCH",
-        "USER_SCOPE_MISMATCH", "ENTITLEMENTS_SCOPE_EMPTY", "ENTITLEMENTS_MISSING", "NO_MACHINE",
-        "NO_MACHINES",
-        "FINGERPRINT_SCOPE_EMPTY", "FINGERPRINT_SCOPE_MISMATCH", "TOO_MANY_MACHINES", "EXPIRED", "VALID",
+    """The order itself is held by tests/licenses/test_verdict_order.py."""
+    assert documented_codes() == [
+        "NOT_FOUND", "PENDING", "BANNED", "REVOKED", "SUSPENDED", "OVERDUE",
+        "PRODUCT_SCOPE_MISMATCH", "PRODUCT_SCOPE_REQUIRED", "POLICY_SCOPE_MISMATCH", "POLICY_SCOPE_REQUIRED",
+        "USER_SCOPE_MISMATCH", "USER_SCOPE_REQUIRED", "ENTITLEMENTS_SCOPE_EMPTY", "ENTITLEMENTS_MISSING",
+        "NO_MACHINE", "NO_MACHINES", "HEARTBEAT_NOT_STARTED", "HEARTBEAT_DEAD", "FINGERPRINT_SCOPE_EMPTY",
+        "FINGERPRINT_SCOPE_MISMATCH", "FINGERPRINT_SCOPE_REQUIRED", "COMPONENTS_SCOPE_EMPTY",
+        "COMPONENTS_SCOPE_MISMATCH", "COMPONENTS_SCOPE_REQUIRED", "VERSION_SCOPE_MISMATCH",
+        "VERSION_SCOPE_REQUIRED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS", "EXPIRED", "VALID",
     ]  # fmt: skip
-    assert codes == in_order
+
+
+def test_every_action_is_documented():
+    table = PAGE.read_text().partition("## Verdicts")[2].partition("\n## ")[0]
+    assert [action for action in Action if f"`{action}`" not in table] == []
 
 
 def test_the_calls_of_the_page_answer_as_it_says(api):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.passwords import hash_password
 from devforge_api.core.worker import drain
 from devforge_api.licenses.service import catalogue, lifecycle
+from devforge_api.releases import service as releases
 from devforge_api.users import service as users
 from devforge_api.users.models import Role, UserStatus
 
@@ -120,6 +122,16 @@ class Api:
                 policy_id=policy_id, user_id=owner.id if owner else None, now=utc_now(), **values
             )
             return Issued(row.id, row.key, row.policy_id, row.product_id)
+
+    def release(
+        self, product_id: UUID, version: str, *, at: datetime | None = None, draft: bool = False
+    ) -> UUID:
+        """A release, published now unless said otherwise."""
+        with self.app.app_context(), unit_of_work():
+            row = releases.draft(product_id=product_id, version=version)
+            if not draft:
+                releases.publish(row, at=at or utc_now())
+            return row.id
 
     def deliver(self) -> int:
         """Run every due event's subscribers, as the worker thread would."""

@@ -1,17 +1,22 @@
-"""What the tests of licences share: a verdict in one call."""
+"""What the tests of licences share: a verdict in one call, and rows in the state that it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.licenses.models import License, Machine, MachineComponent, Policy
 from devforge_api.licenses.routes import client, seats
 from devforge_api.licenses.schemas import machines
 from tests.factories import Api, Issued
+
+TABLES = {"license": License, "policy": Policy, "machine": Machine}
 
 
 @pytest.fixture
@@ -37,6 +42,38 @@ def activate(api: Api) -> Callable[..., Any]:
         return api.post("/licenses/activate", {"key": key, "fingerprint": fingerprint, **values})
 
     return ask
+
+
+@pytest.fixture
+def edit(api: Api) -> Callable[..., None]:
+    """Set columns of a licence, a policy or a machine, as whatever brings that state about would."""
+
+    def write(table: str, row_id: UUID | str, **values: Any) -> None:
+        with api.app.app_context(), unit_of_work():
+            row = db.session.get(TABLES[table], UUID(str(row_id)))
+            assert row is not None
+            for name, value in values.items():
+                assert hasattr(row, name)
+                setattr(row, name, value)
+
+    return write
+
+
+@pytest.fixture
+def seat(api: Api, activate: Callable[..., Any], edit: Callable[..., None]) -> Callable[..., UUID]:
+    """Give a machine a seat; further values are its columns, ``components`` its parts."""
+
+    def take(license_: Issued, fingerprint: str, *, components: tuple[str, ...] = (), **values: Any) -> UUID:
+        machine_id = UUID(activate(license_, fingerprint).get_json()["data"]["id"])
+        if values:
+            edit("machine", machine_id, **values)
+        with api.app.app_context(), unit_of_work():
+            db.session.add_all(
+                MachineComponent(machine_id=machine_id, fingerprint=part, name=part) for part in components
+            )
+        return machine_id
+
+    return take
 
 
 class Clock:

@@ -18,8 +18,10 @@ from devforge_api.licenses.models.licenses import (
     RetiredKey,
     Revocation,
     Standing,
+    UsageRequest,
 )
 from devforge_api.licenses.models.machines import Machine, MachineComponent
+from devforge_api.licenses.models.remedies import Action
 from devforge_api.licenses.models.terms import (
     CullStrategy,
     ExpiryBasis,
@@ -35,9 +37,9 @@ from devforge_api.licenses.models.terms import (
 )
 
 __all__ = [
-    "CauseKind", "CullStrategy", "Entitlement", "ExpiryBasis", "ExpiryStrategy", "HeartbeatBasis",
+    "Action", "CauseKind", "CullStrategy", "Entitlement", "ExpiryBasis", "ExpiryStrategy", "HeartbeatBasis",
     "KeyScheme", "LedgerEntry", "License", "LicenseEntitlement", "LicenseStatus", "LicenseUser", "Machine",
     "MachineComponent", "Matching", "Overage", "Policy", "PolicyEntitlement", "Product", "RenewalBasis",
     "RetiredKey", "Revocation", "ScopeName", "Standing", "TransferStrategy", "TrialUse", "Uniqueness",
-    "split_codes",
+    "UsageRequest", "split_codes",
 ]  # fmt: skip

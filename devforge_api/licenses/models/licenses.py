@@ -16,11 +16,21 @@ from sqlalchemy import (
     Text,
     bindparam,
     case,
+    event,
     func,
     or_,
     select,
+    text,
 )
-from sqlalchemy.orm import Mapped, column_property, mapped_column, query_expression, relationship
+from sqlalchemy.orm import (
+    Mapped,
+    ORMExecuteState,
+    Session,
+    column_property,
+    mapped_column,
+    query_expression,
+    relationship,
+)
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
@@ -53,6 +63,9 @@ class LicenseEntitlement(Model):
     expires_at: Mapped[datetime | None]
 
 
+UNTOLD_EXPIRY = "expires_at IS NOT NULL AND (expiry_told_at IS NULL OR expiry_told_at <> expires_at)"
+
+
 class License(Timestamps, Model):
     """A customer's copy of a policy."""
 
@@ -68,6 +81,14 @@ class License(Timestamps, Model):
         Index("ix_licenses_user_id_created_at", "user_id", "created_at", "id"),
         Index("ix_licenses_policy_id_created_at", "policy_id", "created_at", "id"),
         Index("ix_licenses_product_id_created_at", "product_id", "created_at", "id"),
+        Index("ix_licenses_imported_as", "imported_as", unique=True),
+        # Expiries that are still to be told: few, however many there are.
+        Index(
+            "ix_licenses_untold_expiry",
+            "expires_at",
+            postgresql_where=text(UNTOLD_EXPIRY),
+            sqlite_where=text(UNTOLD_EXPIRY),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
@@ -98,6 +119,7 @@ class License(Timestamps, Model):
     check_in_due_at: Mapped[datetime | None]
     takeover_allowed_at: Mapped[datetime | None]  # None: at once
     expiry_told_at: Mapped[datetime | None]  # the `expires_at` whose passing has been told
+    imported_as: Mapped[str | None]  # what named it in a file of another system
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata", JsonValue, default=dict)
     version: Mapped[int] = mapped_column(default=1)
 
@@ -205,6 +227,31 @@ class LedgerEntry(Model):
     # {"field": [before, after]}, JSON values, without secrets.
     changes: Mapped[dict[str, Any]] = mapped_column(JsonValue, default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+@event.listens_for(LedgerEntry, "before_update")
+@event.listens_for(LedgerEntry, "before_delete")
+def _refuse_change(*_: object) -> None:
+    raise RuntimeError("ledger entries are appended, never changed")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _refuse_bulk_change(state: ORMExecuteState) -> None:
+    changes = state.is_update or state.is_delete
+    if changes and state.bind_mapper is not None and state.bind_mapper.class_ is LedgerEntry:
+        _refuse_change()
+
+
+class UsageRequest(Model):
+    """A request of an app that counted uses, by its ``Idempotency-Key``; kept for a day."""
+
+    __tablename__ = "license_usage_requests"
+
+    license_id: Mapped[UUID] = mapped_column(ForeignKey("licenses.id", ondelete="CASCADE"), primary_key=True)
+    key: Mapped[str] = mapped_column(primary_key=True)
+    increment: Mapped[int]
+    uses: Mapped[int] = mapped_column(default=0)  # as it was answered
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, index=True)
 
 
 class Standing(StrEnum):

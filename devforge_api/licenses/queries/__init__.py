@@ -1,11 +1,8 @@
 """Licensing's reads, by topic."""
 
-from devforge_api.licenses.queries.entitlements import (
-    entitlement_ids,
-    own_entitlements,
-    own_entitlements_of,
-)
-from devforge_api.licenses.queries.facts import Facts, Seat, find_facts
+from devforge_api.licenses.queries.entitlements import entitlement_ids, own_entitlements, own_entitlements_of
+from devforge_api.licenses.queries.facts import Facts, Seat, facts_of, find_facts, find_seats
+from devforge_api.licenses.queries.ledger import LEDGER, ledger
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
     LICENSE_USERS,
@@ -13,6 +10,7 @@ from devforge_api.licenses.queries.lists import (
     MACHINES,
     POLICIES,
     PRODUCTS,
+    components,
     find_license_user,
     find_machine,
     get_license,
@@ -22,10 +20,21 @@ from devforge_api.licenses.queries.lists import (
     license_users,
     licenses,
     machines,
+    oldest_machines,
+    product_code,
+)
+from devforge_api.licenses.queries.revocations import (
+    entries_after,
+    last_sequence,
+    listed,
+    owned_by,
+    standings,
 )
 from devforge_api.licenses.queries.scope import (
     may_use,
     most_matching_components,
+    newest_version,
+    plan_metadata,
     published_at,
 )
 from devforge_api.licenses.queries.seats import (
@@ -37,10 +46,12 @@ from devforge_api.licenses.queries.seats import (
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [
-    "ENTITLEMENTS", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
-    "Facts", "Seat", "Terms", "entitlement_ids", "find_facts", "find_license_user", "find_machine",
-    "get_license", "get_license_user", "get_machine", "get_readable_license", "has_components",
-    "least_recently_seen", "license_users", "licenses", "machines", "machines_due", "may_use",
-    "most_matching_components", "own_entitlements", "own_entitlements_of",
-    "policies_with_heartbeat", "published_at",
+    "ENTITLEMENTS", "LEDGER", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
+    "Facts", "Seat", "Terms", "components", "entitlement_ids", "entries_after", "facts_of", "find_facts",
+    "find_license_user", "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
+    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "ledger",
+    "license_users", "licenses", "listed", "machines", "machines_due", "may_use",
+    "most_matching_components", "newest_version", "oldest_machines", "own_entitlements",
+    "own_entitlements_of", "owned_by", "plan_metadata", "policies_with_heartbeat", "product_code",
+    "published_at", "standings",
 ]  # fmt: skip

@@ -17,6 +17,7 @@ from sqlalchemy.orm import aliased
 
 from devforge_api.core.db import db, in_unit_of_work
 from devforge_api.core.statements import Prepared
+from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import (
     Entitlement,
     License,
@@ -104,6 +105,46 @@ class Facts:
         """Seats that are taken."""
         return self.taken["machines"]
 
+    @property
+    def max_cores(self) -> int | None:
+        """Cores of all its machines together; None: as many as they like."""
+        return self.limit("cores")
+
+    @property
+    def core_count(self) -> int:
+        """Cores of its machines."""
+        return self.taken["cores"]
+
+    @property
+    def max_users(self) -> int | None:
+        """Who may use it, the owner included; None: as many as they like."""
+        return self.limit("users")
+
+    @property
+    def user_count(self) -> int:
+        """Who uses it, the owner included."""
+        return self.taken["users"]
+
+    @property
+    def max_uses(self) -> int | None:
+        """How often it may be used; None: as often as they like."""
+        return self.limit("uses")
+
+    @property
+    def uses(self) -> int:
+        """How often it was used."""
+        return self.taken["uses"]
+
+    @property
+    def heartbeat_seconds(self) -> int | None:
+        """Within what time its machines ping again and again; None: they need not."""
+        return self.terms.heartbeat_seconds if self.terms.require_heartbeat else None
+
+    @property
+    def trial(self) -> bool:
+        """Whether its policy is one to try the product."""
+        return self.terms.trial
+
 
 _Seat = aliased(Machine)
 
@@ -158,12 +199,23 @@ def find_facts(key_hash: str, fingerprints: Sequence[str] = (), *, now: datetime
         machine_id, last, due = row[_WIDTH:]
         facts = replace(facts, seats=(Seat(machine_id, fingerprints[0], last, due),))
     elif len(fingerprints) > 1:
-        facts = replace(facts, seats=_seats(facts.license_id, fingerprints))
+        facts = replace(facts, seats=find_seats(facts.license_id, fingerprints))
     if not row[_WIDTH - 1]:
         until = _key_valid_until(key_hash)
         if until is None:
             return None
         facts = replace(facts, key_valid_until=until)
+    return facts
+
+
+def facts_of(license_: License, *, now: datetime) -> Facts:
+    """The facts of a licence that was read before, as they are now.
+
+    :raises LicenseNotFound: it was removed, or given another key, meanwhile.
+    """
+    facts = find_facts(license_.key_hash, now=now)
+    if facts is None:
+        raise LicenseNotFound
     return facts
 
 
@@ -185,7 +237,8 @@ def _to_facts(row: Sequence[Any], now: datetime) -> Facts:
     )  # fmt: skip
 
 
-def _seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:
+def find_seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:
+    """The machines of a licence that have these fingerprints."""
     statement = select(
         Machine.id, Machine.fingerprint, Machine.last_heartbeat_at, Machine.heartbeat_due_at
     ).where(Machine.license_id == license_id, Machine.fingerprint.in_(set(fingerprints)))

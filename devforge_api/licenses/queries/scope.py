@@ -1,26 +1,61 @@
-"""What only some callers ask about: a version, another user, a machine's components."""
+"""What only some callers ask about: a version, another user, a machine's components, a way out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, literal_column, select
 
 from devforge_api.core.db import db
-from devforge_api.licenses.models import LicenseUser, Machine, MachineComponent
-from devforge_api.releases.models import Release, ReleaseStatus
+from devforge_api.core.statements import Prepared
+from devforge_api.licenses.models import LicenseUser, Machine, MachineComponent, Policy, Product
+from devforge_api.releases.models import Release
+
+# Written out: a prepared statement has no place for a value that never changes.
+_IS_PUBLISHED = Release.status == literal_column("'published'")
+
+
+def _value(value: datetime) -> datetime:
+    return value
+
+
+# Apps that name their version do so whenever they ask.
+_PUBLISHED_AT: Prepared[datetime] = Prepared(
+    select(Release.published_at).where(
+        Release.product_id == bindparam("product_id"), Release.version == bindparam("version"), _IS_PUBLISHED
+    ),
+    _value,
+)
 
 
 def published_at(product_id: UUID, version: str) -> datetime | None:
     """Since when a version of a product is published; None: it is not, or there is no such version."""
-    statement = select(Release.published_at).where(
-        Release.product_id == product_id,
-        Release.version == version,
-        Release.status == ReleaseStatus.PUBLISHED,
+    return _PUBLISHED_AT.first(product_id=product_id, version=version)
+
+
+def newest_version(product_id: UUID, *, until: datetime) -> str | None:
+    """The version of a product that was published last, up to and with this moment."""
+    statement = (
+        select(Release.version)
+        .where(Release.product_id == product_id, _IS_PUBLISHED, Release.published_at <= until)
+        .order_by(Release.published_at.desc(), Release.id.desc())
+        .limit(1)
     )
     return db.session.scalar(statement)
+
+
+def plan_metadata(policy_id: UUID) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the team keeps with a policy, and with its product."""
+    statement = (
+        select(Policy.metadata_, Product.metadata_)
+        .join(Product, Product.id == Policy.product_id)
+        .where(Policy.id == policy_id)
+    )
+    of_policy, of_product = db.session.execute(statement).one()
+    return of_policy, of_product
 
 
 def may_use(license_id: UUID, user_id: UUID) -> bool:

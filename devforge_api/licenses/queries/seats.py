@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 
 from devforge_api.core.db import db
 from devforge_api.licenses.models import License, Machine, MachineComponent, Policy
@@ -16,25 +15,15 @@ from devforge_api.licenses.models import License, Machine, MachineComponent, Pol
 SHOWN_AT_MOST = 20
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What people know a machine by."""
-
-    machine_id: UUID
-    name: str | None
-    platform: str | None
-    last_seen_at: datetime | None
-
-
-def least_recently_seen(license_id: UUID) -> list[Seen]:
-    """The machines that could go, the likeliest first."""
+def least_recently_seen(license_id: UUID) -> list[Machine]:
+    """The machines of a licence, those first that were heard of the longest time ago."""
     statement = (
-        select(Machine.id, Machine.name, Machine.platform, Machine.last_seen_at)
+        select(Machine)
         .where(Machine.license_id == license_id)
-        .order_by(Machine.last_seen_at.is_not(None), Machine.last_seen_at, Machine.id)
+        .order_by(func.coalesce(Machine.last_seen_at, Machine.created_at), Machine.id)
         .limit(SHOWN_AT_MOST)
     )
-    return [Seen(*row) for row in db.session.execute(statement)]
+    return list(db.session.scalars(statement))
 
 
 def has_components(machine_id: UUID) -> bool:

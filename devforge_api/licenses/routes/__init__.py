@@ -9,7 +9,11 @@ blp = Blueprint(
 from devforge_api.licenses.routes import (  # noqa: E402, F401 - they register on blp
     catalogue,
     client,
+    ledger,
     licenses,
+    life,
+    offline,
     people,
     seats,
+    usage,
 )

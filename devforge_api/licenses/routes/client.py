@@ -8,10 +8,12 @@ from flask.views import MethodView
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.errors import ValidationFailed
+from devforge_api.core.hot import hot
 from devforge_api.core.security import public
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.schemas.client import ValidateSchema, VerdictSchema
-from devforge_api.licenses.service import validation
+from devforge_api.licenses.schemas.client import ExplainQuerySchema, ValidateSchema, VerdictSchema
+from devforge_api.licenses.service import last_seen, validation
+from devforge_api.licenses.service.explanations import explain
 from devforge_api.licenses.service.validation import Scope
 
 
@@ -21,11 +23,15 @@ class Validate(MethodView):
 
     @public()
     @blp.arguments(ValidateSchema)
+    @blp.arguments(ExplainQuerySchema, location="query")
     @blp.response(200, VerdictSchema)
-    def post(self, data: dict[str, Any]) -> dict[str, Any]:
+    @hot
+    def post(self, data: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
         """Validate a licence key"""
-        now = utc_now()
-        verdict = validation.validate(data["key"], _scope(data), now=now)
+        now, scope = utc_now(), _scope(data)
+        verdict = validation.validate(data["key"], scope, now=now)
+        if verdict.facts:
+            last_seen.note(verdict.facts.license_id, now)
         answer = {
             "valid": verdict.valid,
             "code": verdict.code,
@@ -33,6 +39,8 @@ class Validate(MethodView):
             "facts": verdict.facts,
             "ts": now,
         }
+        if query["explain"]:
+            answer["checks"] = explain(verdict, scope)
         return answer | {"nonce": data["nonce"]} if "nonce" in data else answer
 
 
@@ -40,11 +48,16 @@ def _scope(data: dict[str, Any]) -> Scope:
     if "fingerprint" in data and "fingerprints" in data:
         raise ValidationFailed.of("fingerprints", "Give either fingerprint or fingerprints.", "AMBIGUOUS")
     fingerprints = [data["fingerprint"]] if "fingerprint" in data else data.get("fingerprints")
-    entitlements = data.get("entitlements")
     return Scope(
-        fingerprints=None if fingerprints is None else tuple(fingerprints),
+        fingerprints=_listed(fingerprints),
+        components=_listed(data.get("components")),
         product=data.get("product"),
         policy_id=data.get("policy_id"),
         user_id=data.get("user_id"),
-        entitlements=None if entitlements is None else tuple(entitlements),
+        entitlements=_listed(data.get("entitlements")),
+        version=data.get("version"),
     )
+
+
+def _listed(values: list[str] | None) -> tuple[str, ...] | None:
+    return None if values is None else tuple(values)

@@ -26,21 +26,15 @@ from devforge_api.licenses.errors import (
 )
 from devforge_api.licenses.models import License, LicenseUser
 from devforge_api.licenses.routes import blp
-from devforge_api.licenses.routes.licenses import visible_license
+from devforge_api.licenses.routes.shared import managed_owner, reader, visible
 from devforge_api.licenses.schemas.entitlements import OwnEntitlementsSchema
 from devforge_api.licenses.schemas.licenses import LicenseSchema, TrialSchema
 from devforge_api.licenses.schemas.people import LicenseUserAddSchema, LicenseUserSchema
 from devforge_api.licenses.service import features, people, self_service
 
 
-def _manager(scope: str) -> UUID | None:
-    """Whose licence it must be, unless the caller has this scope of the team."""
-    caller = principal()
-    return None if scope in caller.scopes else caller.user_id
-
-
 def _managed(license_id: UUID) -> License:
-    return queries.get_license(license_id, owner_id=_manager("licenses:read_all"))
+    return queries.get_license(license_id, owner_id=reader())
 
 
 @blp.route("/licenses/trial")
@@ -71,7 +65,7 @@ class LicenseUsers(MethodView):
     @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> Select[LicenseUser]:
         """List a licence's users"""
-        return queries.license_users(license_id, owner_id=_manager("licenses:read_all"))
+        return queries.license_users(license_id, owner_id=reader())
 
     @requires("license_users:write")
     @blp.arguments(LicenseUserAddSchema)
@@ -81,7 +75,7 @@ class LicenseUsers(MethodView):
     @blp.raises(LicenseNotFound, UserLimitExceeded)
     def post(self, data: dict[str, Any], license_id: UUID) -> LicenseUser | Response:
         """Let somebody use a licence"""
-        user, is_new = people.add(license_id, owner_id=_manager("licenses:write"), **data)
+        user, is_new = people.add(license_id, owner_id=managed_owner(), **data)
         return user if is_new else shaped(user, LicenseUserSchema())
 
 
@@ -102,7 +96,7 @@ class OneLicenseUser(MethodView):
     @unit_of_work()
     def delete(self, license_id: UUID, user_id: UUID) -> None:
         """Take a licence from one of its users"""
-        owner_id = _manager("licenses:write")
+        owner_id = managed_owner()
         if owner_id == user_id and queries.may_use(license_id, user_id):
             owner_id = None  # whoever was added may leave
         license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
@@ -119,7 +113,7 @@ class LicenseEntitlements(MethodView):
     @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> dict[str, Any]:
         """Show a licence's own entitlements"""
-        return features.show(visible_license(license_id).id)
+        return features.show(visible(license_id).id)
 
     @requires("licenses:write")
     @blp.arguments(OwnEntitlementsSchema)

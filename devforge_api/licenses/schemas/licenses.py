@@ -31,10 +31,8 @@ class OwnLimitsSchema(BaseSchema):
 
 
 class LicenseUpdateSchema(OwnLimitsSchema):
-    """What can be changed of a licence."""
+    """What can be changed of a licence; policy and owner change by a transfer."""
 
-    policy_id = fields.UUID(required=True, **SOME_ID)
-    user_id = fields.UUID(allow_none=True, load_default=None, **SOME_ID)
     expires_at = fields.Timestamp(
         allow_none=True, load_default=None, metadata={"example": "2027-01-15T09:30:00Z"}
     )
@@ -60,6 +58,13 @@ class LicenseCreateSchema(OwnLimitsSchema):
         metadata={"description": "Default: by the policy's duration.", "example": "2027-01-15T09:30:00Z"},
     )
     metadata = fields.JsonObject(**OWN_JSON)
+    pending = fields.Bool(
+        load_default=False,
+        metadata={
+            "description": "Its order waits: it answers PENDING until it is fulfilled.",
+            "example": False,
+        },
+    )
 
 
 class TrialSchema(BaseSchema):
@@ -123,16 +128,4 @@ class LicenseSchema(EditableSchema):
         theirs = license_.user_id == caller.user_id or "licenses:read_all" not in caller.scopes
         if theirs or "licenses:write" in caller.scopes:
             return license_.key
-        return f"DF-…-{license_.key[-6:]}"
-
-
-class RenewSchema(BaseSchema):
-    """How far the expiry moves."""
-
-    duration_days = fields.Int(
-        min=1,
-        max=36_500,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Default: the policy's.", "example": 365},
-    )
+        return f"{license_.key[:3]}…-{license_.key[-6:]}"

@@ -6,17 +6,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import or_, update
+from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.core.db import affected
-from devforge_api.licenses.errors import (
-    CheckInNotRequired,
-    LicenseAlreadyRevoked,
-    LicensePending,
-)
-from devforge_api.licenses.models import License, LicenseStatus, Policy
+from devforge_api.licenses.errors import CheckInNotRequired
+from devforge_api.licenses.models import License, Policy
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.durations import later
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.transitions import insist_on_life
 
 # A deadline that would move by less is left: who asks all the time writes once an hour.
 LEAST_STEP = timedelta(hours=1)
@@ -33,16 +31,13 @@ def check_in(license_: License, *, now: datetime) -> License:
     :raises CheckInNotRequired: its policy asks for none.
     :raises LicensePending: its time has not begun. :raises LicenseAlreadyRevoked: it has ended.
     """
-    if license_.status is LicenseStatus.REVOKED:
-        raise LicenseAlreadyRevoked(None, status=license_.status)
-    if license_.status is LicenseStatus.PENDING:
-        raise LicensePending(None, status=license_.status)
+    insist_on_life(license_)
     days = license_.policy.check_in_days
     if days is None:
         raise CheckInNotRequired
     due, was_due = later(now, days=days), license_.check_in_due_at
     _move(license_.id, due)
-    license_.check_in_due_at = due if was_due is None else max(due, was_due)
+    set_committed_value(license_, "check_in_due_at", due if was_due is None else max(due, was_due))
     _tell_if_overdue(license_.id, was_due, due, now)
     return license_
 

@@ -7,8 +7,9 @@ owner, and its machines without the names that people gave them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import delete, or_, select, union_all, update
+from sqlalchemy import and_, delete, or_, select, union_all, update
 
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db
@@ -22,11 +23,12 @@ from devforge_api.licenses.models import (
     MachineComponent,
     TrialUse,
 )
+from devforge_api.licenses.service import revocations
 from devforge_api.users.service import email_key
 
 
 def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
-    secrets = frozenset({"key_hash", "encrypted_key"})  # the owner reads keys from the API
+    secrets = frozenset({"key_hash", "encrypted_key", "imported_as"})  # the owner reads keys from the API
     mine = select(License.id).where(License.user_id == subject.user_id)
     yield "licenses", rows(License, License.user_id == subject.user_id, without=secrets)
     yield "machines", rows(Machine, Machine.license_id.in_(mine))
@@ -56,8 +58,13 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     yield run("trial_uses", "removed", delete(TrialUse).where(TrialUse.user_id == subject.user_id))
     names = update(Machine).where(Machine.license_id.in_(ids), Machine.name.is_not(None)).values(name=None)
     yield run("machines", "anonymized", names)
+    for license_id in ids:  # those of a banned owner, who is none now
+        revocations.note(license_id)
     detached = {"user_id": None, "waiting_email_key": None, "updated_at": License.updated_at}
     yield run("licenses", "anonymized", update(License).where(License.id.in_(ids)).values(**detached))
+    ledger: Any = LedgerEntry.__table__  # the mapped class refuses every change
+    spoken = and_(ledger.c.license_id.in_(ids), ledger.c.reason.is_not(None))
+    yield run("license_ledger", "anonymized", update(ledger).where(spoken).values(reason=None))
     yield Erased("audit_events", "anonymized", audit.forget_origins(ids))
 
 

@@ -114,19 +114,13 @@ def seat_new(
     :raises TrialUsed: the machine has had its trial of the product.
     """
     terms, now = facts.terms, facts.at
-    within = {
-        Uniqueness.LICENSE: None,
-        Uniqueness.POLICY: terms.policy_id,
-        Uniqueness.PRODUCT: terms.product_id,
-        Uniqueness.EVERYWHERE: EVERYWHERE,
-    }
     if terms.trial:
         trials.claim_machine(facts, applicant.fingerprint)
     begins = beats or terms.heartbeat_basis is HeartbeatBasis.CREATION
     machine = Machine(
         license_id=facts.license_id,
         fingerprint=applicant.fingerprint,
-        unique_within=within[terms.fingerprint_uniqueness],
+        unique_within=unique_within(terms.fingerprint_uniqueness, terms.policy_id, terms.product_id),
         name=applicant.name,
         platform=applicant.platform,
         cores=cores,
@@ -145,6 +139,16 @@ def seat_new(
     set_committed_value(machine, "component_list", add_components(machine.id, applicant))
     durations.begin(facts.license_id, ExpiryBasis.FIRST_ACTIVATION, now)
     return machine
+
+
+def unique_within(uniqueness: Uniqueness, policy_id: UUID, product_id: UUID) -> UUID | None:
+    """Where no other seat may have a machine's fingerprint, as `Machine.unique_within` keeps it."""
+    return {
+        Uniqueness.LICENSE: None,
+        Uniqueness.POLICY: policy_id,
+        Uniqueness.PRODUCT: product_id,
+        Uniqueness.EVERYWHERE: EVERYWHERE,
+    }[uniqueness]
 
 
 def add_components(machine_id: UUID, applicant: Applicant) -> list[dict[str, str]]:
@@ -216,7 +220,7 @@ def offer(facts: Facts) -> dict[str, Any]:
         "max_machines": facts.limit("machines"),
         "machines": [
             {
-                "id": str(seen.machine_id),
+                "id": str(seen.id),
                 "name": seen.name,
                 "platform": seen.platform,
                 "last_seen_at": rfc3339(seen.last_seen_at) if seen.last_seen_at else None,

@@ -13,6 +13,7 @@ from devforge_api.licenses.queries import (
     Facts,
     Seat,
     find_facts,
+    find_seats,
     may_use,
     most_matching_components,
     published_at,
@@ -54,6 +55,7 @@ DETAILS = {
     "TOO_MANY_CORES": "has machines with more cores than it allows",
     "TOO_MANY_USERS": "has more users than it allows",
 }
+NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +103,21 @@ def validate(key: str, scope: Scope, *, now: datetime) -> Verdict:
     try:
         facts = known_facts(key, scope, now=now)
     except LicenseNotFound:
+        _look_up_in_vain(scope)
         return Verdict(False, "NOT_FOUND")
     return decide(facts, scope)
+
+
+def _look_up_in_vain(scope: Scope) -> None:
+    """What a known and valid key costs: the time of an answer does not tell which keys there are."""
+    if len(scope.fingerprints or ()) > 1:
+        find_seats(NOBODY, scope.fingerprints or ())
+    if scope.user_id is not None:
+        may_use(NOBODY, scope.user_id)
+    if scope.components:
+        most_matching_components(NOBODY, scope.components, None if scope.fingerprints is None else ())
+    if scope.version is not None:
+        published_at(NOBODY, scope.version)
 
 
 def known_facts(key: str, scope: Scope, *, now: datetime) -> Facts:
@@ -142,11 +157,12 @@ def failing_checks(facts: Facts, scope: Scope) -> Iterator[Check]:
         limit = limit_of(facts, name)
         if limit.exceeded:
             yield Check(f"TOO_MANY_{name.upper()}", valid=limit.tolerated)
-    if _expired(facts) and facts.terms.expiry_strategy is not ExpiryStrategy.REVOKE:
+    if is_expired(facts) and facts.terms.expiry_strategy is not ExpiryStrategy.REVOKE:
         yield Check("EXPIRED", valid=facts.terms.expiry_strategy is not ExpiryStrategy.RESTRICT)
 
 
-def _expired(facts: Facts) -> bool:
+def is_expired(facts: Facts) -> bool:
+    """Whether its expiry has passed, whatever the policy makes of that."""
     return facts.expires_at is not None and facts.expires_at <= facts.at
 
 
@@ -160,7 +176,7 @@ def _standing(facts: Facts) -> Iterator[Check]:
         yield Check("REVOKED")
     if facts.status is LicenseStatus.SUSPENDED:
         yield Check("SUSPENDED")
-    if _expired(facts) and facts.terms.expiry_strategy is ExpiryStrategy.REVOKE:
+    if is_expired(facts) and facts.terms.expiry_strategy is ExpiryStrategy.REVOKE:
         yield Check("EXPIRED")
     if facts.check_in_due_at is not None and facts.check_in_due_at <= facts.at:
         yield Check("OVERDUE")
@@ -203,23 +219,35 @@ def _machines(facts: Facts, scope: Scope) -> Iterator[Check]:
         yield Check("FINGERPRINT_SCOPE_EMPTY")
     elif not unused:
         needed = how_many(facts.terms.fingerprint_matching, scope.fingerprints)
+        if facts.terms.require_heartbeat:
+            yield from _heartbeats(facts, needed)
         if len(facts.seats) < needed:
             yield Check("FINGERPRINT_SCOPE_MISMATCH")
-        elif facts.terms.require_heartbeat:
-            yield from _heartbeats(facts, needed)
 
 
 def _heartbeats(facts: Facts, needed: int) -> Iterator[Check]:
-    waiting = [seat for seat in facts.seats if not _has_begun(facts, seat)]
-    dead = [seat for seat in facts.seats if seat.heartbeat_due_at and seat.heartbeat_due_at <= facts.at]
-    if len(facts.seats) - len(waiting) - len(dead) < needed:
-        yield Check("HEARTBEAT_DEAD" if dead else "HEARTBEAT_NOT_STARTED")
+    """Silent machines, where those that are heard of do not suffice without them."""
+    waiting = sum(waits_for_heartbeat(facts, seat) for seat in facts.seats)
+    dead = sum(is_dead(facts, seat) for seat in facts.seats)
+    if len(facts.seats) - waiting - dead < needed:
+        if waiting:
+            yield Check("HEARTBEAT_NOT_STARTED")
+        if dead:
+            yield Check("HEARTBEAT_DEAD")
 
 
-def _has_begun(facts: Facts, seat: Seat) -> bool:
-    """Whether a window has begun; it has for a seat of before the policy asked for heartbeats."""
-    first_ping = facts.terms.heartbeat_basis is HeartbeatBasis.FIRST_PING
-    return seat.last_heartbeat_at is not None or not first_ping
+def is_dead(facts: Facts, seat: Seat) -> bool:
+    """Whether a machine's heartbeat has stopped."""
+    return seat.heartbeat_due_at is not None and seat.heartbeat_due_at <= facts.at
+
+
+def waits_for_heartbeat(facts: Facts, seat: Seat) -> bool:
+    """Whether a machine's first window begins with a ping that has not come yet.
+
+    A seat of before the policy asked for heartbeats, which then counted from creation, has no window.
+    """
+    has_begun = seat.last_heartbeat_at is not None or seat.heartbeat_due_at is not None
+    return not has_begun and facts.terms.heartbeat_basis is HeartbeatBasis.FIRST_PING
 
 
 def _components(facts: Facts, scope: Scope) -> Iterator[Check]:
@@ -239,11 +267,16 @@ def _version(facts: Facts, scope: Scope) -> Iterator[Check]:
         yield from _required(facts, ScopeName.VERSION)
         return
     published = published_at(facts.terms.product_id, scope.version)
-    last = facts.at  # what is announced for later is not there yet
-    if facts.expires_at is not None and facts.terms.expiry_strategy is not ExpiryStrategy.ALLOW:
-        last = min(facts.at, facts.expires_at)
-    if published is None or published > last:
+    if published is None or published > covered_until(facts):
         yield Check("VERSION_SCOPE_MISMATCH")
+
+
+def covered_until(facts: Facts) -> datetime:
+    """Up to when a release was published if the licence covers it."""
+    # What is announced for later than now is not there yet.
+    if facts.expires_at is None or facts.terms.expiry_strategy is ExpiryStrategy.ALLOW:
+        return facts.at
+    return min(facts.at, facts.expires_at)
 
 
 def how_many(matching: Matching, asked: Sequence[str]) -> int:
