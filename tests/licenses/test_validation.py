@@ -79,6 +79,11 @@ def test_the_nonce_comes_back_only_if_it_was_sent(api, verdict):
         ({"version": 1.4}, "version"),
         ({"product": ""}, "product"),
         ({"product": 5}, "product"),
+        ({"product": " "}, "product"),
+        ({"fingerprint": " \t"}, "fingerprint"),  # else all machines whose hash is lacking would be one
+        ({"fingerprints": ["m1", "\u2003"]}, "fingerprints.1"),
+        ({"components": [" "]}, "components.0"),
+        ({"entitlements": ["\n"]}, "entitlements.0"),
         ({"nonce": "n" * 257}, "nonce"),
         ({"user_id": "me"}, "user_id"),
         ({"policy_id": 1}, "policy_id"),
@@ -166,6 +171,25 @@ def test_validation_is_one_query_and_writes_nothing(api, count_queries, activate
     for statement in seen:
         assert statement.startswith("SELECT")
         assert "FOR UPDATE" not in statement
+
+
+def test_an_explanation_costs_a_statement_more_where_its_remedy_holds_something(api, count_queries, seat):
+    full = api.license(policy={"max_machines": 1})
+    seat(full, "m1")
+    expired = api.license(expires_at=utc_now())
+    for license_, scope, statements in [
+        (full, {}, 1),
+        (full, {"product": "x", "entitlements": ["y"]}, 1),
+        (full, {"fingerprint": "m2"}, 2),  # the machines
+        (expired, {}, 2),  # the link
+        (expired, {"version": "1.0"}, 5),  # the version in question, the newest one, the link twice
+    ]:
+        body = {"key": license_.key, **scope}
+        api.post("/licenses/validate?explain=true", body)
+        with count_queries() as seen:
+            api.post("/licenses/validate?explain=true", body)
+        assert len(seen) == statements, seen
+    assert all(statement.startswith("SELECT") and "FOR UPDATE" not in statement for statement in seen)
 
 
 @pytest.mark.parametrize(
