@@ -14,13 +14,13 @@ from devforge_api.licenses.queries.lists import (
     machines,
 )
 from devforge_api.licenses.queries.scope import (
-    least_recently_seen,
     may_use,
     most_matching_components,
     newest_version,
     plan_metadata,
     published_at,
 )
+from devforge_api.licenses.queries.seats import least_recently_seen
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 
 __all__ = [

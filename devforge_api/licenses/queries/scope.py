@@ -47,17 +47,6 @@ def newest_version(product_id: UUID, *, until: datetime) -> str | None:
     return db.session.scalar(statement)
 
 
-def least_recently_seen(license_id: UUID, *, at_most: int = 20) -> list[Machine]:
-    """The machines of a licence, those first that were heard of the longest time ago."""
-    statement = (
-        select(Machine)
-        .where(Machine.license_id == license_id)
-        .order_by(func.coalesce(Machine.last_seen_at, Machine.created_at), Machine.id)
-        .limit(at_most)
-    )
-    return list(db.session.scalars(statement))
-
-
 def plan_metadata(policy_id: UUID) -> tuple[dict[str, Any], dict[str, Any]]:
     """What the team keeps with a policy, and with its product."""
     statement = (

@@ -88,7 +88,7 @@ class VerdictLicenseSchema(BaseSchema):
 class SeatSchema(BaseSchema):
     """A machine, as a key's holder may know it."""
 
-    id = fields.UUID(**SOME_ID)
+    id = fields.UUID(attribute="machine_id", **SOME_ID)
     name = fields.Text(allow_none=True, metadata={"example": "Ada's laptop"})
     platform = fields.Text(allow_none=True, metadata={"example": "darwin-arm64"})
     last_seen_at = fields.Timestamp(allow_none=True, metadata={"example": "2025-11-02T17:04:00Z"})
