@@ -6,6 +6,7 @@ import sys
 from config import SettingsError
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
+from devforge_api.core.flushing import start_flushing
 from devforge_api.ops.buffering import BufferedBodies
 from devforge_api.ops.cli.doctor import report_refused
 from devforge_api.ops.processes import end_with_parent, give_memory_back
@@ -26,3 +27,4 @@ if os.environ.get("FLASK_RUN_FROM_CLI") != "true":
     give_memory_back()
     end_with_parent()
     start_executor(app)
+    start_flushing(app)

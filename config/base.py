@@ -57,6 +57,7 @@ LIMIT_DEVICE_CODES = 10
 # --- what only the code decides -----------------------------------------------------------------
 REQUIRE_STRONG_SECRETS = False
 REQUIRE_HTTPS = False
+HOT_ROUTES = True  # False: every request goes through Flask, to compare (core/hot.py)
 
 JWT_ALGORITHM = "EdDSA"
 JWT_DECODE_ALGORITHMS = ["EdDSA"]

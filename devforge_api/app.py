@@ -11,7 +11,18 @@ from flask import Flask
 
 import config
 from devforge_api import registry
-from devforge_api.core import db, encryption, gateway, keys, limits, logs, redis_link, revocation, security
+from devforge_api.core import (
+    db,
+    encryption,
+    gateway,
+    hot,
+    keys,
+    limits,
+    logs,
+    redis_link,
+    revocation,
+    security,
+)
 from devforge_api.core.api import Api
 from devforge_api.core.application import Application
 from devforge_api.core.json import OrjsonProvider
@@ -41,4 +52,6 @@ def create_app(environ: Mapping[str, str] | None = None, **overrides: Any) -> Fl
     gateway.init_app(app)
     registry.register(app, Api(app))
     security.collect_access(app)
+    hot.init_app(app)
+    gateway.trust_proxies(app)
     return app

@@ -60,6 +60,7 @@ EVENTS: dict[str, EventType] = {
     "user.created": _event("An account was made.", "user_id"),
     "user.deleted": _event("An account was removed.", "user_id"),
     "user.disabled": _event("An account was banned.", "user_id"),
+    "user.enabled": _event("An account is banned no longer.", "user_id"),
     "user.email_changed": _event("An account has another address.", "user_id"),
     "user.email_verified": _event("An address is known to be its user's.", "user_id"),
 }

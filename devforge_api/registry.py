@@ -1,6 +1,6 @@
 """The one list of domains, and what they install into the core.
 
-Importing a domain's subscribers and jobs registers them.
+Importing a domain's subscribers and jobs, and commands in files of their own, registers them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.core.mail.delivery
+import devforge_api.licenses.cli_files
+import devforge_api.licenses.jobs
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
@@ -36,6 +38,7 @@ from devforge_api.events import EVENTS
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
+from devforge_api.licenses.routes.offline import well_known as license_keys_blueprint
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
@@ -90,6 +93,7 @@ NOT_PERSONAL = {
     "entitlements": "what is sold",
     "policy_entitlements": "what is sold",
     "releases": "what is sold",
+    "license_usage_requests": "names that apps gave to requests, for a day",
     "license_revocations": "ids of licences, which outlive their owners",
 }
 
@@ -109,5 +113,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(pages_blueprint)
     app.register_blueprint(oauth_blueprint)
     app.register_blueprint(browser_blueprint)
+    app.register_blueprint(license_keys_blueprint)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -156,6 +156,23 @@ def api(app: Flask) -> Api:
 
 
 @pytest.fixture
+def make_api(app: Flask, environ: dict[str, str]) -> Iterator[Callable[..., Api]]:
+    """Further applications on this column's database: settings by ``DEVFORGE_…``, others by key."""
+    made: list[Flask] = []
+
+    def make(**values: Any) -> Api:
+        settings = {key: value for key, value in values.items() if key.startswith("DEVFORGE_")}
+        overrides = {key: value for key, value in values.items() if key not in settings}
+        made.append(create_app(environ | settings, **overrides))
+        return Api(made[-1])
+
+    yield make
+    for one in made:
+        with one.app_context():
+            db.engine.dispose()
+
+
+@pytest.fixture
 def mailbox(app: Flask) -> Iterator[Mailbox]:
     """The letters that are sent from now on: see tests/mailbox.py."""
     found = Mailbox(app)

@@ -6,7 +6,10 @@ from devforge_api.users.service import Role
 
 # What concerns the ways into the account itself: for its owner in person, never for a tool's token.
 PERSONAL = frozenset({"security:read", "security:write", "sessions:read", "sessions:write"})
-_OWN = PERSONAL | {"profile:read", "profile:write", "licenses:read", "machines:write"}
+_OWN = PERSONAL | {
+    "profile:read", "profile:write", "licenses:read", "licenses:manage", "machines:write",
+    "license_users:write", "trials:write",
+}  # fmt: skip
 _STAFF = _OWN | {"users:read", "products:read", "releases:read", "licenses:read_all"}
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {

@@ -30,6 +30,7 @@ from devforge_api.core.errors import (
     ReauthRequired,
 )
 from devforge_api.core.examples import example_of
+from devforge_api.core.hot import note_layer
 from devforge_api.core.listing import Listing
 from devforge_api.core.responses import shaped, success
 from devforge_api.core.schemas import BaseSchema, ErrorSchema, PaginationSchema
@@ -108,13 +109,21 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             kwargs.setdefault("required", needed)
         document: Decorator = super().arguments(schema, location=location, **kwargs)
         if location != "json":
-            return document
+
+            def documented(view: Callable[..., Any]) -> Callable[..., Any]:
+                loading = document(view)
+                if location == "query":
+                    note_layer(view, loading, query=schema)
+                return loading
+
+            return documented
 
         def decorator(view: Callable[..., Any]) -> Callable[..., Any]:
             @wraps(document(view))  # for its documentation: its own way of loading costs twice as much
             def loaded(self_: Any, **view_args: Any) -> Any:
                 return view(self_, schema.load(strict_json.read_body(request)), **view_args)
 
+            note_layer(view, loaded, body=schema)
             return loaded
 
         return decorator
@@ -151,6 +160,8 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
                     answer.headers["Location"] = location(result)
                 return answer
 
+            if status_code == 200:
+                note_layer(view, enveloped, shape=shape)
             return enveloped
 
         return decorator

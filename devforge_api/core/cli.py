@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import click
 from marshmallow import ValidationError
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -41,6 +45,36 @@ def show_rows(rows: Iterable[Mapping[str, Any]], *, as_json: bool, title: str | 
         table.add_row(*(Text("" if value is None else _plain(value)) for value in row.values()))
     # Piped output is not folded to the width of a terminal that is not there.
     Console(width=None if sys.stdout.isatty() else 1000).print(table)
+
+
+@contextmanager
+def progress_bar(label: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where a person looks at it; yields what moves it on.
+
+    :param total: None: nobody knows.
+    """
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(label, total=total)
+        yield lambda more: progress.update(bar, advance=more)
+
+
+@contextmanager
+def private_file(path: Path, *, replace: bool) -> Iterator[BinaryIO]:
+    """A file to write that nobody else can read, from its first byte on.
+
+    :raises ClickException: it is there already, or cannot be written.
+    """
+    try:
+        # 0600 also where a file is replaced.
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL), 0o600)
+        os.fchmod(handle, 0o600)
+    except FileExistsError:
+        raise click.ClickException(f"{path} is there already; --force replaces it.") from None
+    except OSError as error:
+        raise click.ClickException(f"{path} cannot be written: {error.strerror}.") from error
+    with os.fdopen(handle, "wb") as file:
+        yield file
 
 
 def _plain(value: object) -> str:

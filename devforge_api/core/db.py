@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -39,6 +39,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from devforge_api.core.clock import utc_now
+
+T = TypeVar("T")
 
 
 def uuid7() -> UUID:
@@ -242,9 +244,12 @@ def unit_of_work() -> Iterator[None]:
     try:
         yield
         session.flush()
+        for call, items in session.info.pop("before_commit", {}).items():
+            call(items)
         session.commit()
     except BaseException:
         session.rollback()
+        session.info.pop("before_commit", None)
         session.info.pop("after_commit", None)
         raise
     finally:
@@ -257,6 +262,15 @@ def affected(statement: Update | Delete) -> int:
     """Run an update or a deletion, and tell how many rows it concerned: which of two was first."""
     result: Any = db.session.execute(statement)
     return int(result.rowcount)
+
+
+def before_commit(call: Callable[[list[T]], None], item: T) -> None:
+    """Call this at the very end of the open unit of work, once, with all items that were given.
+
+    For what needs a lock that everybody wants: taken last, it is held briefly, and nobody who
+    holds it waits for another one.
+    """
+    db.session().info.setdefault("before_commit", {}).setdefault(call, []).append(item)
 
 
 def after_commit(call: Callable[[], None]) -> None:

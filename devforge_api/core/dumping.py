@@ -28,7 +28,7 @@ def compile_dump(schema: Schema) -> Write | None:
 
     def dump(obj: Any) -> dict[str, Any]:
         written = {}
-        mapping = isinstance(obj, Mapping)
+        mapping = type(obj) is dict or isinstance(obj, Mapping)
         for key, name, attribute, write, ordinary in steps:
             value: Any = missing
             if write is not None:
@@ -58,6 +58,9 @@ def _writer(field: fields.Field[Any]) -> Write | None:
         if one is None or not (field.many or field.schema.many):
             return one
         return lambda values: [one(value) for value in values]
+    if type(field) is fields.List:
+        item = _writer(field.inner)
+        return item and (lambda values: [None if value is None else item(value) for value in values])
     if isinstance(field, fields.Enum) and field.by_value:
         return attrgetter("value")
     return _WRITERS.get(type(field))
@@ -74,5 +77,6 @@ _WRITERS: dict[type[fields.Field[Any]], Write] = {
     fields.Boolean: _as_it_is,
     fields.Bool: _as_it_is,
     fields.Int: int,
+    fields.JsonObject: dict,
     fields.Timestamp: rfc3339,
 }

@@ -29,7 +29,8 @@ from devforge_api.core.clock import rfc3339
 
 __all__ = [
     "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Filled", "Function",
-    "Int", "JsonObject", "List", "Locale", "Method", "Nested", "Raw", "String", "Text", "Timestamp", "Url",
+    "Int", "JsonObject", "List", "Locale", "Method", "Nested", "QueryInt", "QueryNames", "Raw", "String",
+    "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
@@ -125,6 +126,37 @@ class Int(fields.Integer):
 
     def __init__(self, *, min: int = 0, max: int = MAX_INTEGER, **kwargs: Any) -> None:
         super().__init__(strict=True, validate=[validate.Range(min=min, max=max)], **kwargs)
+
+
+class QueryInt(fields.Integer):
+    """The same in a query: digits, without sign."""
+
+    def __init__(self, *, min: int = 0, max: int = MAX_INTEGER, **kwargs: Any) -> None:
+        super().__init__(validate=[validate.Range(min=min, max=max)], **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> int:
+        if not isinstance(value, str) or len(value) > 19 or not value.isascii() or not value.isdigit():
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
+class QueryNames(Text):
+    """Some of these names, joined by commas."""
+
+    def __init__(self, *names: str, **kwargs: Any) -> None:
+        self.names = names
+        super().__init__(max=1000, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs)
+        wanted = {name.strip() for name in text.split(",") if name.strip()}
+        if wanted - set(self.names):
+            raise ValidationError(f"Choose from: {', '.join(self.names)}.")
+        return wanted
 
 
 class Bool(fields.Boolean):

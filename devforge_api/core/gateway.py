@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from flask import Flask, Request, Response, current_app, g, request
+from flask import Flask, Response, current_app, g, request
 from flask.globals import request_ctx
 from flask_compress import Compress
 from flask_cors import CORS
@@ -24,6 +25,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from devforge_api.core import metrics, security
+from devforge_api.core.application import Answer
 from devforge_api.core.context import Occasion, occasion, set_occasion
 from devforge_api.core.db import uuid7
 from devforge_api.core.errors import (
@@ -38,12 +40,13 @@ from devforge_api.core.errors import (
     Unavailable,
     ValidationFailed,
 )
+from devforge_api.core.headers import LAST_HEADERS, LastHeaders, last_headers
 from devforge_api.core.json import dump
 from devforge_api.core.limits import Budget, Limit, address_key, charge
 from devforge_api.core.responses import add_entity_tag
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from _typeshed.wsgi import WSGIEnvironment
 
 Dialect = Callable[[dict[str, Any], int], Response | None]
 log = logging.getLogger(__name__)
@@ -59,17 +62,8 @@ CORS_ANSWER_HEADERS = [
     "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
     "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
 ]  # fmt: skip
-SECURITY_HEADERS = [
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-    ("Permissions-Policy", "camera=(), geolocation=(), microphone=()"),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
-    ("X-Frame-Options", "DENY"),
-]
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-LAST_HEADERS = "devforge.last_headers"
+CARRIED = "devforge.carried"
 PROBES = {"/health", "/ready", "/metrics"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/-]{1,4096}=*")
@@ -115,35 +109,74 @@ def init_app(app: Flask) -> None:
             max_age=600,
         )
     app.wsgi_app = LastHeaders(app.wsgi_app)  # type: ignore[method-assign]
+
+
+def trust_proxies(app: Flask) -> None:
+    """Take the client's address and scheme from the proxies, around all that is installed."""
     if hops := app.config["TRUSTED_PROXIES"]:
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=0)  # type: ignore[method-assign]
 
 
-def _open() -> None:
-    g.began = time.perf_counter()
-    now = request_ctx.request
-    environ = now.environ
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A request that a hot route has admitted and run, and whose answer is left to Flask.
+
+    :param began: by ``time.perf_counter``.
+    :param outcome: the body of its 200, or what was raised.
+    """
+
+    began: float
+    occasion: Occasion
+    budget: Budget | None
+    outcome: bytes | Exception
+
+
+def begin(environ: WSGIEnvironment) -> Occasion:
+    """Make the request the occasion under way."""
     given = environ.get("HTTP_X_REQUEST_ID")
     request_id = given if given and _REQUEST_ID.fullmatch(given) else uuid7().hex
     user_agent = environ.get("HTTP_USER_AGENT", "")[:255] or None
-    set_occasion(Occasion("request", request_id, now.remote_addr, user_agent))
+    now = Occasion("request", request_id, environ.get("REMOTE_ADDR"), user_agent)
+    set_occasion(now)
+    return now
+
+
+def _open() -> Response | None:
+    now = request_ctx.request
+    if (carried := now.environ.get(CARRIED)) is not None:
+        return _go_on(carried)
+    g.began = time.perf_counter()
+    begin(now.environ)
     if now.method == "OPTIONS" or now.path in PROBES:
-        return
+        return None
     if current_app.config["REQUIRE_HTTPS"] and not now.is_secure:
         raise HttpsRequired
     access = security.access_of(now)
     if access is not None or now.path.startswith(security.DECLARED):
-        _admit(now, access)
+        admit(now.environ, access)
     if b"%00" in now.query_string:
         raise MalformedRequest("The address holds a NUL character.")
+    return None
 
 
-def _admit(now: Request, access: security.Access | None) -> None:
+def _go_on(carried: Carried) -> Response:
+    """Answer what has been admitted and run already."""
+    g.began, g.rate_budget = carried.began, carried.budget
+    set_occasion(carried.occasion)
+    if isinstance(carried.outcome, Exception):
+        raise carried.outcome
+    return Answer(carried.outcome, mimetype="application/json")
+
+
+def admit(environ: WSGIEnvironment, access: security.Access | None) -> None:
     """Charge the request to its user or its address, and let the principal in.
 
     A rejected token or an unknown path is charged to the address, so that guessing is limited.
+
+    :param access: what the route asks for; None: there is no such route.
+    :raises DomainError: the token, the budget, the scope or the proof does not suffice.
     """
-    address = address_key(now.remote_addr)
+    address = address_key(environ.get("REMOTE_ADDR"))
     if access is None:
         charge(Limit.ANONYMOUS, address)
         return
@@ -151,7 +184,7 @@ def _admit(now: Request, access: security.Access | None) -> None:
         charge(access.limit, address)
         return
     try:
-        principal = security.admit(bearer_token())
+        principal = security.admit(bearer_token(environ))
     except TokenRefused:
         charge(Limit.ANONYMOUS, address)
         raise
@@ -162,12 +195,12 @@ def _admit(now: Request, access: security.Access | None) -> None:
         security.insist_on_proof(principal, access.step_up)
 
 
-def bearer_token() -> str:
+def bearer_token(environ: WSGIEnvironment) -> str:
     """The token of the Authorization header; the scheme's case does not matter (RFC 9110 11.1).
 
     :raises TokenMissing: no header. :raises TokenInvalid: another scheme, or a strange form.
     """
-    header = request.environ.get("HTTP_AUTHORIZATION", "").strip()
+    header = environ.get("HTTP_AUTHORIZATION", "").strip()
     if not header:
         raise TokenMissing
     scheme, _, token = header.partition(" ")
@@ -190,59 +223,29 @@ def _close(response: Response) -> Response:
         headers.setdefault("Cache-Control", "no-store")
     if config["CORS_ORIGINS"] and _CORS_PATH.match(now.path):
         response.vary.add("Origin")  # also on what another origin got, or a cache would mix them up
-    now.environ[LAST_HEADERS] = _last_headers(require_https=config["REQUIRE_HTTPS"])
-    _record(now, response)
+    now.environ[LAST_HEADERS] = last_headers(require_https=config["REQUIRE_HTTPS"])
+    route = now.url_rule.rule if now.url_rule else "(unknown)"
+    began = g.get("began", time.perf_counter())
+    record(now.method, route, response.status_code, began, now.remote_addr)
     return response
 
 
-def _last_headers(*, require_https: bool) -> list[tuple[str, str]]:
-    last = [*SECURITY_HEADERS, ("X-Request-ID", occasion().request_id)]
-    if require_https:
-        last.append(("Strict-Transport-Security", "max-age=63072000; includeSubDomains"))
-    budget: Budget | None = g.get("rate_budget")
-    if budget is not None:
-        last += [
-            ("RateLimit-Limit", str(budget.limit)),
-            ("RateLimit-Remaining", str(budget.remaining)),
-            ("RateLimit-Reset", str(budget.reset)),
-        ]
-    return last
+def record(method: str, route: str, status: int, began: float, address: str | None) -> None:
+    """Count and log one answered request.
 
-
-class LastHeaders:
-    """Adds what every answer carries, unless the view has said it in its own way.
-
-    Here, below Flask: its own headers are looked through, checked and copied one by one, a dozen
-    of them for each answer.
+    :param route: the rule, never the path. :param began: by ``time.perf_counter``.
     """
-
-    def __init__(self, application: WSGIApplication) -> None:
-        self._application = application
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Serve one request."""
-
-        def start(status: str, headers: list[tuple[str, str]], *exc_info: Any) -> Any:
-            said = {name for name, _ in headers}
-            last = environ.get(LAST_HEADERS, ())
-            return start_response(status, headers + [one for one in last if one[0] not in said], *exc_info)
-
-        return self._application(environ, start)
-
-
-def _record(now: Request, response: Response) -> None:
-    seconds = time.perf_counter() - g.get("began", time.perf_counter())
-    route = now.url_rule.rule if now.url_rule else "(unknown)"
-    method = now.method if now.method in KNOWN_METHODS else "OTHER"  # a label must be bounded
-    metrics.observe(method, route, response.status_code, seconds)
+    seconds = time.perf_counter() - began
+    method = method if method in KNOWN_METHODS else "OTHER"  # a label must be bounded
+    metrics.observe(method, route, status, seconds)
     log.info(
         "request",
         extra={
             "method": method,
             "route": route,
-            "status": response.status_code,
+            "status": status,
             "duration_ms": round(seconds * 1000, 2),
-            "address": now.remote_addr,
+            "address": address,
         },
     )
 

@@ -63,12 +63,10 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
     @wraps(view)
     def served(*args: Any, **kwargs: Any) -> Response:
-        key = request.headers.get("Idempotency-Key")
+        key = requested_key()
         if key is None:
             with unit_of_work():
                 return view(*args, **kwargs)
-        if not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
-            raise ValidationFailed.of("Idempotency-Key", "Use 1 to 255 visible ASCII characters.")
         user_id = principal().user_id
         claim_id, stored = _claim(user_id, key, _request_hash())
         if stored is not None:
@@ -85,6 +83,17 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
 
     served.__dict__["documented_headers"] = [HEADER]
     return served
+
+
+def requested_key() -> str | None:
+    """What the caller calls this request by, if it may be repeated.
+
+    :raises ValidationFailed: something else than visible ASCII.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not re.fullmatch(r"[\x21-\x7e]{1,255}", key):
+        raise ValidationFailed.of("Idempotency-Key", "Use 1 to 255 visible ASCII characters.")
+    return key
 
 
 def _request_hash() -> str:

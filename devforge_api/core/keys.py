@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 import time
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     load_pem_private_key,
 )
 from flask import Flask, current_app
@@ -29,6 +31,7 @@ REFRESH_SECONDS = 60.0  # after which every process signs with a rotated key, an
 # A new key signs only when it is older than any process's last look for unknown ones can be:
 # whoever meets its signature then has read it already, or reads it now.
 SETTLING = timedelta(seconds=10)
+KEYS_MAX_AGE = 300  # seconds for which others may keep our public keys
 UNKNOWN_KID_PAUSE = 5.0  # seconds between database look-ups for kids that nobody has seen
 
 
@@ -126,6 +129,24 @@ class Keyring:
             with self._lock:
                 self._load()
         return list(self._pairs.values())
+
+    def key_set(self) -> dict[str, Any]:
+        """The public halves as a JWK Set (RFC 7517, RFC 8037), retired keys while they are kept."""
+        return {
+            "keys": [
+                {
+                    "kty": "OKP",
+                    "crv": "Ed25519",
+                    "x": base64.urlsafe_b64encode(pair.public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+                    .decode()
+                    .rstrip("="),
+                    "kid": pair.kid,
+                    "use": "sig",
+                    "alg": "EdDSA",
+                }
+                for pair in self.all()
+            ]
+        }
 
     def _load(self) -> None:
         statement = select(SigningKey.kid, SigningKey.private_key, SigningKey.created_at)

@@ -41,20 +41,13 @@ class Page:
     pagination: dict[str, Any]
 
 
-class _Integers(fields.Integer):
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str) or len(value) > 19 or not value.isascii() or not value.isdigit():
-            raise self.make_error("invalid", input=value)
-        return int(value)
-
-
 def _filter_field(kind: type) -> fields.Field[Any]:
     if issubclass(kind, StrEnum):
         return fields.String(validate=validate.OneOf([member.value for member in kind]))
     if issubclass(kind, bool):
         return fields.Boolean(truthy={"true"}, falsy={"false"})
     if issubclass(kind, int):
-        return _Integers(validate=validate.Range(max=f.MAX_INTEGER))
+        return f.QueryInt()
     if issubclass(kind, datetime):
         return f.Timestamp()
     if issubclass(kind, UUID):
@@ -98,8 +91,8 @@ class Listing:
 
     def _query_schema(self, name: str, contains: tuple[str, ...]) -> type[Schema]:
         declared: dict[str, fields.Field[Any]] = {
-            "page": _Integers(load_default=1, validate=validate.Range(min=1), metadata={"example": 1}),
-            "limit": _Integers(load_default=DEFAULT_LIMIT, validate=validate.Range(min=1, max=MAX_LIMIT)),
+            "page": f.QueryInt(min=1, load_default=1, metadata={"example": 1}),
+            "limit": f.QueryInt(min=1, max=MAX_LIMIT, load_default=DEFAULT_LIMIT),
             "cursor": f.Text(max=1000, metadata={"description": "`next_cursor` of the page before."}),
             "sort": f.Text(
                 load_default=self.default_sort,

@@ -15,7 +15,22 @@ from devforge_api.core.json import dump
 
 def success(data: Any, status: int = 200, **beside: Any) -> Response:
     """``{"success": true, "data": …}`` and, for lists, what stands beside the data."""
-    return Answer(dump({"success": True, "data": data, **beside}), status, mimetype="application/json")
+    return Answer(envelope(data, **beside), status, mimetype="application/json")
+
+
+def envelope(data: Any, **beside: Any) -> bytes:
+    """The body of a success."""
+    return dump({"success": True, "data": data, **beside})
+
+
+def published(document: Any, *, max_age: int) -> Response:
+    """A public document as it stands, without envelope.
+
+    :param max_age: for so many seconds it may be kept, by whoever likes.
+    """
+    response = Answer(dump(document), mimetype="application/json")
+    response.headers["Cache-Control"] = f"public, max-age={max_age}"
+    return add_entity_tag(response)
 
 
 def shaped(value: Any, schema: Schema, status: int = 200, **beside: Any) -> Response:
@@ -68,7 +83,7 @@ def check_precondition(value: Any, schema: Schema | None = None) -> None:
     """
     if "If-Match" not in request.headers:
         return
-    current = entity_tag(dump({"success": True, "data": schema.dump(value) if schema else value}))
+    current = entity_tag(envelope(schema.dump(value) if schema else value))
     if not _listed(current, "If-Match"):
         raise PreconditionFailed
 

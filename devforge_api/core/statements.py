@@ -1,7 +1,9 @@
 """Selects that run with almost every request: one round trip, past the ORM.
 
 Building, checking out and wrapping costs several times what PostgreSQL takes for a look-up by key.
-Such a select is compiled once and prepared on a connection that is kept for nothing else.
+Such a select is compiled once and prepared on a connection that is kept for nothing else. It is
+run by libpq's one blocking call: a cursor of psycopg sends, polls and reads in four, each of which
+gives the interpreter's lock away and has to get it back.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 import psycopg
+from psycopg import pq
+from psycopg.adapt import PyFormat, Transformer
 from sqlalchemy import Engine, Select, event
 from sqlalchemy.exc import DBAPIError
 
@@ -20,7 +24,6 @@ from devforge_api.core.db import db, in_unit_of_work, reading_engine
 
 T = TypeVar("T")
 Row = Sequence[Any]
-Cursor = psycopg.Cursor[Any]
 
 
 class Prepared(Generic[T]):
@@ -57,12 +60,12 @@ class Prepared(Generic[T]):
             compiled = self._compiled = _Compiled(self._select, engine, values)
         try:
             try:
-                with _cursor(engine) as cursor:
-                    return compiled.run(cursor, values)
+                with _kept(engine) as kept:
+                    return compiled.run(kept, values)
             except _WORTH_A_NEW_CONNECTION:  # nothing but read: it may be repeated
                 engine.dispose()  # the pool's connections were cut as well
-                with _cursor(engine) as cursor:
-                    return compiled.run(cursor, values)
+                with _kept(engine) as kept:
+                    return compiled.run(kept, values)
         except psycopg.Error as error:
             raise DBAPIError.instance(
                 compiled.text, None, error, psycopg.Error, hide_parameters=True, dialect=engine.dialect
@@ -77,16 +80,21 @@ class _Compiled:
     """The text for the driver, and which columns the types still have to convert."""
 
     def __init__(self, select: Select[*tuple[Any, ...]], engine: Engine, values: dict[str, Any]) -> None:
-        compiled: Any = select.compile(dialect=engine.dialect)
-        self.text: str = compiled.construct_expanded_state(values).statement
+        dialect: Any = type(engine.dialect)
+        compiled: Any = select.compile(dialect=dialect(paramstyle="numeric_dollar"))
+        expanded = compiled.construct_expanded_state(values)
+        self.text: str = expanded.statement
+        self._order: list[str] = expanded.positiontup or []
+        self._formats = [PyFormat.TEXT] * len(self._order)
         self._convert = []
         for place, column in enumerate(select.selected_columns):
             kind = column.type.dialect_impl(engine.dialect)
             if processor := kind.result_processor(engine.dialect, None):
                 self._convert.append((place, processor))
 
-    def run(self, cursor: Cursor, values: dict[str, Any]) -> Row | None:
-        row = cursor.execute(self.text, values, prepare=True).fetchone()
+    def run(self, kept: Kept, values: dict[str, Any]) -> Row | None:
+        sent = kept.adapt.dump_sequence([values[name] for name in self._order], self._formats)
+        row = kept.first_row(self, self.text, sent)
         if row is None or not self._convert:
             return row
         converted = list(row)
@@ -95,40 +103,73 @@ class _Compiled:
         return converted
 
 
-# Each on a connection of its own; as many as there were statements at once.
-_idle: weakref.WeakKeyDictionary[Engine, deque[Cursor]] = weakref.WeakKeyDictionary()
+class Kept:
+    """A connection for prepared statements alone, and which ones it knows."""
+
+    def __init__(self, connection: psycopg.Connection[Any]) -> None:
+        self.connection = connection
+        self.adapt = Transformer(connection)
+        self._names: dict[object, bytes] = {}
+
+    def first_row(self, statement: object, text: str, values: Sequence[Any]) -> Row | None:
+        """Run a statement, by the name that it was prepared under.
+
+        :raises psycopg.Error: what the cursor of psycopg would raise.
+        """
+        name = self._names.get(statement)
+        if name is None:
+            name = b"devforge_%d" % len(self._names)
+            self._check(self.connection.pgconn.prepare(name, text.encode()), pq.ExecStatus.COMMAND_OK)
+            self._names[statement] = name
+        result = self.connection.pgconn.exec_prepared(name, values, None, pq.Format.BINARY)
+        self._check(result, pq.ExecStatus.TUPLES_OK)
+        if not result.ntuples:
+            return None
+        self.adapt.set_pgresult(result)
+        row: Row = self.adapt.load_row(0, tuple)
+        return row
+
+    def _check(self, result: Any, expected: pq.ExecStatus) -> None:
+        if result.status == expected:
+            return
+        if self.connection.pgconn.status != pq.ConnStatus.OK:
+            raise psycopg.OperationalError("the connection is lost")
+        raise psycopg.errors.error_from_result(result)
 
 
-def _open(engine: Engine) -> Cursor:
-    """A cursor on a connection that the pool has made and counts no longer."""
+# As many as there were statements at once.
+_idle: weakref.WeakKeyDictionary[Engine, deque[Kept]] = weakref.WeakKeyDictionary()
+
+
+def _open(engine: Engine) -> Kept:
+    """A connection that the pool has made and counts no longer."""
     pooled = engine.raw_connection()
     connection: Any = pooled.driver_connection
     pooled.detach()
     connection.autocommit = True
-    cursor: Cursor = connection.cursor(binary=True)
-    return cursor
+    return Kept(connection)
 
 
 @contextmanager
-def _cursor(engine: Engine) -> Iterator[Cursor]:
-    """A cursor for one statement; where that fails, its connection is closed."""
+def _kept(engine: Engine) -> Iterator[Kept]:
+    """A connection for one statement; where that fails, it is closed."""
     idle = _idle.get(engine)
     if idle is None:
         idle = _idle.setdefault(engine, deque())
     try:
-        cursor = idle.pop()  # the one used last
+        kept = idle.pop()  # the one used last
     except IndexError:
-        cursor = _open(engine)
+        kept = _open(engine)
     try:
-        yield cursor
+        yield kept
     except BaseException:
-        cursor.connection.close()
+        kept.connection.close()
         raise
-    idle.append(cursor)
+    idle.append(kept)
 
 
 @event.listens_for(Engine, "engine_disposed")
 def close_idle(engine: Engine) -> None:
     """Close the connections that run no statement now."""
-    for cursor in _idle.pop(engine, ()):
-        cursor.connection.close()
+    for kept in _idle.pop(engine, ()):
+        kept.connection.close()

@@ -65,6 +65,54 @@ class LicenseAlreadyRevoked(Conflict):
     code = "LICENSE_ALREADY_REVOKED"
 
 
+class LicenseNotPending(Conflict):
+    """Only a pending licence can be fulfilled."""
+
+    code = "LICENSE_NOT_PENDING"
+
+
+class LicensePending(Conflict):
+    """This licence waits for its order; fulfil it first."""
+
+    code = "LICENSE_PENDING"
+
+
+class LicenseNotBegun(Conflict):
+    """The time of this licence has not begun; there is nothing to renew yet."""
+
+    code = "LICENSE_NOT_BEGUN"
+
+
+class CheckInNotRequired(Conflict):
+    """The policy of this licence asks for no check-in."""
+
+    code = "CHECK_IN_NOT_REQUIRED"
+
+
+class UsesLimitExceeded(Conflict):
+    """This licence has no such number of uses left."""
+
+    code = "USES_LIMIT_EXCEEDED"
+
+
+class UsesInvalid(Conflict):
+    """Uses cannot fall below zero."""
+
+    code = "USES_INVALID"
+
+
+class FingerprintTaken(Conflict):
+    """Another licence holds a seat for the same fingerprint."""
+
+    code = "FINGERPRINT_TAKEN"
+
+
+class KeyTaken(Conflict):
+    """This key belongs to another licence."""
+
+    code, field = "KEY_TAKEN", "key"
+
+
 class LicensePerpetual(DomainError):
     """A licence without expiry cannot be renewed."""
 
@@ -77,10 +125,51 @@ class MachineLimitExceeded(Conflict):
     code = "MACHINE_LIMIT_EXCEEDED"
 
 
-class VerdictRefused(DomainError):
+class CoreLimitExceeded(Conflict):
+    """With this machine, the licence would have more cores than it allows."""
+
+    code = "CORE_LIMIT_EXCEEDED"
+
+
+class MachineDead(Conflict):
+    """The heartbeat of this machine stopped too long ago; it needs a new seat."""
+
+    code = "MACHINE_DEAD"
+
+
+class TakeoverNotAllowed(Conflict):
+    """The policy of this licence lets no machine take over another one's seat."""
+
+    code = "TAKEOVER_NOT_ALLOWED"
+
+
+class TakeoverCooldown(Conflict):
+    """A seat of this licence was taken over lately; wait until it is allowed again."""
+
+    code = "TAKEOVER_COOLDOWN"
+
+
+class UserLimitExceeded(Conflict):
+    """As many people use this licence as it allows."""
+
+    code = "USER_LIMIT_EXCEEDED"
+
+
+class LicenseUserNotFound(NotFound):
+    """Nobody of this id was added to this licence."""
+
+    code = "LICENSE_USER_NOT_FOUND"
+
+
+class TrialUsed(Conflict):
+    """There is one trial of a product for each user and machine, and this one has had it."""
+
+    code = "TRIAL_USED"
+
+
+class VerdictRefused(Conflict):
     """The licence does not admit a machine; the code is the verdict of its validation."""
 
-    status = 409
     code: ClassVar[str] = "LICENSE_REFUSED"
 
     def __init__(self, verdict: str, detail: str) -> None:

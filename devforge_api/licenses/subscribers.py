@@ -4,10 +4,16 @@ from typing import Any
 from uuid import UUID
 
 from devforge_api.core.outbox import on
-from devforge_api.licenses.service import lifecycle
+from devforge_api.licenses.service import lifecycle, revocations
 
 
 @on("user.email_verified")
 def hand_over_waiting_licenses(payload: dict[str, Any]) -> None:
     """Licences issued to the address become the user's."""
     lifecycle.claim_waiting(UUID(payload["user_id"]))
+
+
+@on("user.disabled", "user.enabled")
+def list_licenses_of_banned_owners(payload: dict[str, Any]) -> None:
+    """Whoever asks is told by the verdict; whoever cannot ask reads the revocation list."""
+    revocations.note_owner(UUID(payload["user_id"]))

@@ -40,7 +40,7 @@ class BufferedBodies:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
         if self._is_to_be_read(environ):
-            environ["wsgi.input"] = self._read(environ["wsgi.input"])
+            environ["wsgi.input"] = self._read(environ)
             if "HTTP_TRANSFER_ENCODING" not in environ:
                 # Whoever reads it shall compare it with its declared length: it may be cut short.
                 environ.pop("wsgi.input_terminated", None)
@@ -58,9 +58,12 @@ class BufferedBodies:
         declared = environ.get("CONTENT_LENGTH") or "0"
         return declared.isdecimal() and 0 < int(declared) <= self._limit
 
-    def _read(self, body: io.BufferedIOBase) -> io.BytesIO:
-        whole = io.BytesIO()
-        while whole.tell() <= self._limit:
+    def _read(self, environ: WSGIEnvironment) -> io.BytesIO:
+        body, whole = environ["wsgi.input"], io.BytesIO()
+        # To read on behind a declared length would only be another turn without the interpreter's lock.
+        chunked = "HTTP_TRANSFER_ENCODING" in environ
+        most = self._limit + 1 if chunked else int(environ["CONTENT_LENGTH"])
+        while whole.tell() < most:
             part = body.read(CHUNK)
             if not part:
                 break

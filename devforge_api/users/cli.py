@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from devforge_api.core import personal_data
-from devforge_api.core.cli import command_line, json_option, show_rows
+from devforge_api.core.cli import command_line, json_option, private_file, show_rows
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.passwords import check_new_password, hash_password
 from devforge_api.core.personal_data import Erased
@@ -161,15 +160,7 @@ def show(email: str, as_json: bool) -> None:
 def export(email: str, output: Path, force: bool) -> None:
     """Write everything that is kept about a user into a file that nobody else can read."""
     found = _found(email)
-    try:
-        # Opened before anything is noted; 0600 from the first byte on, also where a file is replaced.
-        handle = os.open(output, os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if force else os.O_EXCL), 0o600)
-        os.fchmod(handle, 0o600)
-    except FileExistsError:
-        raise click.ClickException(f"{output} is there already; --force replaces it.") from None
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}.") from error
-    with os.fdopen(handle, "wb") as file:
+    with private_file(output, replace=force) as file:  # opened before anything is noted
         with unit_of_work():
             subject = service.note_export(service.get_user(found.id))
         personal_data.write_archive(subject, file)

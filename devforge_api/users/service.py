@@ -131,8 +131,9 @@ def update_user(user: User, values: Mapping[str, Any]) -> User:
         audit.record("user.updated", target_type="user", target_id=user.id, changes=changes)
     if "role" in changes or "status" in changes:
         invalidate_tokens(user)
-    if changes.get("status", (None, None))[1] is UserStatus.DISABLED:
-        emit("user.disabled", user_id=str(user.id))
+    if "status" in changes:
+        banned = changes["status"][1] is UserStatus.DISABLED
+        emit("user.disabled" if banned else "user.enabled", user_id=str(user.id))
     db.session.flush()
     return user
 

@@ -28,13 +28,16 @@ LICENSE_COLUMNS: tuple[Column, ...] = (
     ("check_in_due_at", MOMENT, None),
     ("takeover_allowed_at", MOMENT, None),
     ("expiry_told_at", MOMENT, None),
+    ("imported_as", sa.String(length=255), None),
 )
+UNTOLD_EXPIRY = sa.text("expires_at IS NOT NULL AND (expiry_told_at IS NULL OR expiry_told_at <> expires_at)")
 COUNTS = ("core_count", "user_count", "uses")  # never below zero
 MACHINE_COLUMNS: tuple[Column, ...] = (
     ("unique_within", sa.Uuid(), None),
     ("cores", sa.Integer(), None),
     ("last_heartbeat_at", MOMENT, None),
     ("heartbeat_due_at", MOMENT, None),
+    ("died_at", MOMENT, None),
     ("last_seen_at", MOMENT, None),
     ("lease_counter", sa.BigInteger(), "0"),
 )
@@ -113,6 +116,16 @@ def upgrade() -> None:
             f"ALTER TABLE policies ADD COLUMN {name} VARCHAR(32) DEFAULT '{values[0]}' NOT NULL"
             f" CONSTRAINT ck_policies_{check} CHECK ({name} IN ({_listed(values)}))"
         )
+    # What has expired before is not told of now.
+    op.execute("UPDATE licenses SET expiry_told_at = expires_at WHERE expires_at <= CURRENT_TIMESTAMP")
+    op.create_index("ix_licenses_imported_as", "licenses", ["imported_as"], unique=True)
+    op.create_index(
+        "ix_licenses_untold_expiry",
+        "licenses",
+        ["expires_at"],
+        postgresql_where=UNTOLD_EXPIRY,
+        sqlite_where=UNTOLD_EXPIRY,
+    )
     op.create_index("ix_machines_heartbeat_due_at", "machines", ["heartbeat_due_at"])
     op.create_index(
         "ix_machines_unique_within_fingerprint", "machines", ["unique_within", "fingerprint"], unique=True
@@ -279,6 +292,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("license_id", "user_id", name=op.f("pk_license_users")),
     )
     op.create_index("ix_license_users_user_id", "license_users", ["user_id"], unique=False)
+    op.create_index(
+        "ix_license_users_license_id_created_at",
+        "license_users",
+        ["license_id", "created_at", "user_id"],
+        unique=False,
+    )
 
     op.create_table(
         "retired_keys",
@@ -292,6 +311,25 @@ def upgrade() -> None:
     )
     op.create_index("ix_retired_keys_license_id", "retired_keys", ["license_id"], unique=False)
     op.create_index("ix_retired_keys_valid_until", "retired_keys", ["valid_until"], unique=False)
+
+    op.create_table(
+        "license_usage_requests",
+        sa.Column("license_id", sa.Uuid(), nullable=False),
+        sa.Column("key", sa.String(length=255), nullable=False),
+        sa.Column("increment", sa.Integer(), nullable=False),
+        sa.Column("uses", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["license_id"],
+            ["licenses.id"],
+            name=op.f("fk_license_usage_requests_license_id"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("license_id", "key", name=op.f("pk_license_usage_requests")),
+    )
+    op.create_index(
+        "ix_license_usage_requests_created_at", "license_usage_requests", ["created_at"], unique=False
+    )
 
     op.create_table(
         "machine_components",
@@ -309,6 +347,7 @@ def downgrade() -> None:
     """Take back."""
     for table in (
         "machine_components",
+        "license_usage_requests",
         "retired_keys",
         "license_users",
         "license_ledger",
@@ -318,6 +357,8 @@ def downgrade() -> None:
         "license_revocations",
     ):
         op.drop_table(table)
+    op.drop_index("ix_licenses_untold_expiry", table_name="licenses")
+    op.drop_index("ix_licenses_imported_as", table_name="licenses")
     op.drop_index("ix_machines_unique_within_fingerprint", table_name="machines")
     op.drop_index("ix_machines_heartbeat_due_at", table_name="machines")
     for name in [choice[0] for choice in POLICY_CHOICES] + [column[0] for column in NULLABLE_WITH_DEFAULT]:

@@ -1,33 +1,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
 
-from devforge_api.app import create_app
-from devforge_api.core.db import db
 from devforge_api.core.security import public
 from tests.factories import Api
-
-
-@pytest.fixture
-def make_api(app: Flask, environ: dict[str, str]) -> Iterator[Callable[..., Api]]:
-    """Further applications on this column's database: settings by ``DEVFORGE_…``, others by key."""
-    made: list[Flask] = []
-
-    def make(**values: Any) -> Api:
-        settings = {key: value for key, value in values.items() if key.startswith("DEVFORGE_")}
-        overrides = {key: value for key, value in values.items() if key not in settings}
-        made.append(create_app(environ | settings, **overrides))
-        return Api(made[-1])
-
-    yield make
-    for one in made:
-        with one.app_context():
-            db.engine.dispose()
 
 
 @pytest.fixture

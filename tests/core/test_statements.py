@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.exc import DBAPIError
 
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.statements import Prepared, _cursor, _idle
+from devforge_api.core.statements import Prepared, _idle, _kept
 from devforge_api.users import service as users
 from devforge_api.users.models import User
 
@@ -28,8 +28,8 @@ def name_of(person):
 
 
 def kept():
-    with _cursor(db.engine) as cursor:
-        return cursor.connection
+    with _kept(db.engine) as one:
+        return one.connection
 
 
 def backend():
@@ -86,20 +86,30 @@ class TestOnPostgresql:
         assert isinstance(caught.value.orig, psycopg.errors.DivisionByZero)
         assert "zero=" not in str(caught.value)
 
+    def test_values_are_adapted_by_the_driver(self, context):
+        kinds = [("text", "é' --"), ("integer", 2**31 - 1), ("uuid", uuid4()), ("boolean", True)]
+        for kind, value in kinds:
+            given = Prepared(select(text(f"CAST(:value AS {kind})")).params(value=value), lambda found: found)
+            assert given.first(value=value) == value
+        cut_short = Prepared(select(text("CAST(:value AS text)")).params(value=""), lambda found: found)
+        with pytest.raises(DBAPIError):
+            cut_short.first(value="a\0b")
+        assert cut_short.first(value="ab") == "ab"
+
     def test_statements_at_once_have_a_connection_each_and_keep_no_more(self, context, app, person):
         db.engine.dispose()
         together = threading.Barrier(4)
 
         def ask(_):
-            with app.app_context(), _cursor(db.engine) as cursor:
+            with app.app_context(), _kept(db.engine) as one:
                 together.wait()
-                return cursor.connection
+                return one.connection
 
         with ThreadPoolExecutor(4) as pool:
             for _ in range(3):
                 connections = set(pool.map(ask, range(4)))
                 assert len(connections) == 4
-        assert {cursor.connection for cursor in _idle[db.engine]} == connections
+        assert {one.connection for one in _idle[db.engine]} == connections
         db.engine.dispose()
         assert all(connection.closed for connection in connections)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.models import License, Machine, MachineComponent, Policy
+from devforge_api.licenses.routes import client, seats
+from devforge_api.licenses.schemas import machines
 from tests.factories import Api, Issued
 
 TABLES = {"license": License, "policy": Policy, "machine": Machine}
@@ -70,3 +74,36 @@ def seat(api: Api, activate: Callable[..., Any], edit: Callable[..., None]) -> C
         return machine_id
 
     return take
+
+
+class Clock:
+    """The time of the server, as far as licences ask for it; it passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.ahead = timedelta()
+
+    def __call__(self) -> datetime:
+        return utc_now() + self.ahead
+
+    def go_on(self, **span: float) -> None:
+        self.ahead += timedelta(**span)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """Lets time pass for what apps ask."""
+    found = Clock()
+    for module in (client, seats, machines):
+        monkeypatch.setattr(module, "utc_now", found)
+    return found
+
+
+@pytest.fixture
+def ask(api: Api) -> Callable[..., Any]:
+    """Another of the calls that an app makes with a key and a fingerprint: its name first."""
+
+    def call(name: str, license_: Issued | str, fingerprint: str, /, **values: Any) -> Any:
+        key = license_ if isinstance(license_, str) else license_.key
+        return api.post(f"/licenses/{name}", {"key": key, "fingerprint": fingerprint, **values})
+
+    return call

@@ -83,7 +83,7 @@ def test_a_smaller_plan_is_a_boundary_for_activations(app, api, activate):
     admin = api.admin()
     calls = [lambda n=n: activate(license_, f"m{n}") for n in range(40)]
     body = {"policy_id": str(small)}
-    calls.insert(5, lambda: api.patch(f"/licenses/{license_.id}", body, by=admin))
+    calls.insert(5, lambda: api.post(f"/licenses/{license_.id}/transfer", body, by=admin))
     answers = at_once(calls)
     changed = answers.pop(5)
     assert changed.status_code == 200

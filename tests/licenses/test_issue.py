@@ -86,7 +86,7 @@ def test_a_licence_given_to_somebody_waits_for_nobody_any_more(api):
     admin, owner = api.admin(), api.person()
     body = {"policy_id": str(api.policy()), "email": "late@example.com"}
     issued = api.post("/licenses", body, by=admin).json["data"]["id"]
-    api.patch(f"/licenses/{issued}", {"user_id": str(owner.id)}, by=admin)
+    api.post(f"/licenses/{issued}/transfer", {"user_id": str(owner.id)}, by=admin)
     late = api.person(email="late@example.com", verified=False)
     verify(api, late)
     assert api.get(f"/licenses/{issued}", by=admin).json["data"]["user_id"] == str(owner.id)

@@ -1,16 +1,20 @@
 """Keys: shown to those whom they concern, found by hash, never stored readable."""
 
 import re
+from uuid import uuid4
 
 from sqlalchemy import text
 
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
+from devforge_api.licenses.models import KeyScheme, Policy
 from devforge_api.licenses.service.keys import make_key
 from tests.factories import code_of
 
 
 def test_keys_look_alike_and_are_all_different():
-    keys = {make_key() for _ in range(500)}
+    policy = Policy(key_scheme=KeyScheme.RANDOM)
+    keys = {make_key(policy, uuid4(), now=utc_now()) for _ in range(500)}
     assert len(keys) == 500
     pattern = r"DF(-[0-9A-HJKMNP-TV-Z]{5}){4}-[0-9A-HJKMNP-TV-Z]{6}"
     assert all(re.fullmatch(pattern, key) for key in keys)

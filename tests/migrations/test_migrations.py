@@ -1,9 +1,6 @@
 """Migrations on both databases, from the command line as an operator runs them."""
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,9 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
 
 from devforge_api.core.db import db
-from tests import servers
+from tests.migrations.commands import ROOT, flask_db, start
 
-ROOT = Path(__file__).resolve().parents[2]
 VERSIONS = ROOT / "migrations" / "versions"
 
 
@@ -22,41 +18,6 @@ def scripts():
     settings = Config()
     settings.set_main_option("script_location", str(ROOT / "migrations"))
     return ScriptDirectory.from_config(settings)
-
-
-@pytest.fixture
-def fresh(environ, tmp_path, worker_id):
-    """The settings of an empty database of this column's kind."""
-    url = environ["DEVFORGE_DATABASE_URL"]
-    settings = {**environ, "DEVFORGE_DATA_DIR": str(tmp_path)}
-    if url.startswith("sqlite"):
-        yield settings | {"DEVFORGE_DATABASE_URL": f"sqlite:///{tmp_path / 'fresh.sqlite3'}"}
-        return
-    name = servers.database_name(f"fresh_{worker_id}")
-    made = servers.create_database(url, name)
-    try:
-        yield settings | {"DEVFORGE_DATABASE_URL": made}
-    finally:
-        servers.drop_database(url, name)
-
-
-def start(settings, *arguments):
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", *arguments]
-    return subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **settings},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def flask_db(settings, *arguments):
-    process = start(settings, *arguments)
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return output
 
 
 def tables(settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from flask import request
 from flask.views import MethodView
 from sqlalchemy import Select
 
@@ -33,6 +34,7 @@ from devforge_api.core.errors import (
     TokenRevoked,
 )
 from devforge_api.core.gateway import bearer_token
+from devforge_api.core.hot import hot
 from devforge_api.core.limits import Limit, charge
 from devforge_api.core.responses import carries_secret, check_precondition
 from devforge_api.core.security import public, requires
@@ -80,7 +82,7 @@ def _named_sessions(data: dict[str, str | None]) -> set[UUID]:
     """The sessions that the request can prove to hold; a token that proves nothing is ignored."""
     found: set[UUID | None] = set()
     try:
-        found.add(read_access_token(bearer_token()).session_id)
+        found.add(read_access_token(bearer_token(request.environ)).session_id)
     except TokenRefused:
         pass
     try:
@@ -108,6 +110,7 @@ class Me(MethodView):
 
     @requires("profile:read")
     @blp.response(200, UserSchema)
+    @hot
     def get(self) -> User | Account:
         """Show who is signed in"""
         return verification.signed_in_account()

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-from typing import Any
-
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from flask import Response
 
 from devforge_api.auth.routes.oauth import SCOPES, oauth
 from devforge_api.auth.routes.oauth_grants import issuer
 from devforge_api.auth.service import clients
-from devforge_api.core.application import Answer
-from devforge_api.core.json import dump
-from devforge_api.core.keys import KeyPurpose, keyring
+from devforge_api.core.keys import KEYS_MAX_AGE, KeyPurpose, keyring
 from devforge_api.core.languages import LANGUAGES
-from devforge_api.core.responses import add_entity_tag
+from devforge_api.core.responses import published
 from devforge_api.core.security import public
-
-KEYS_MAX_AGE = 300  # seconds for which others may keep our public keys
 
 
 @oauth.get("/.well-known/oauth-authorization-server")
@@ -26,7 +18,7 @@ KEYS_MAX_AGE = 300  # seconds for which others may keep our public keys
 def metadata() -> Response:
     """Say what there is, and where (RFC 8414)."""
     own = issuer()
-    return _published(
+    return published(
         {
             "issuer": own,
             "authorization_endpoint": f"{own}/oauth/authorize",
@@ -44,7 +36,8 @@ def metadata() -> Response:
             "authorization_response_iss_parameter_supported": True,
             "ui_locales_supported": list(LANGUAGES),
             "service_documentation": f"{own}/docs",
-        }
+        },
+        max_age=KEYS_MAX_AGE,
     )
 
 
@@ -52,26 +45,4 @@ def metadata() -> Response:
 @public()
 def jwks() -> Response:
     """Publish the keys by which our access tokens are verified, retired ones while they are kept."""
-    return _published(
-        {
-            "keys": [
-                {
-                    "kty": "OKP",
-                    "crv": "Ed25519",
-                    "x": base64.urlsafe_b64encode(pair.public.public_bytes(Encoding.Raw, PublicFormat.Raw))
-                    .decode()
-                    .rstrip("="),
-                    "kid": pair.kid,
-                    "use": "sig",
-                    "alg": "EdDSA",
-                }
-                for pair in keyring(KeyPurpose.TOKENS).all()
-            ]
-        }
-    )
-
-
-def _published(document: dict[str, Any]) -> Response:
-    response = Answer(dump(document), mimetype="application/json")
-    response.headers["Cache-Control"] = f"public, max-age={KEYS_MAX_AGE}"
-    return add_entity_tag(response)
+    return published(keyring(KeyPurpose.TOKENS).key_set(), max_age=KEYS_MAX_AGE)

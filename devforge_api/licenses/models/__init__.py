@@ -18,6 +18,7 @@ from devforge_api.licenses.models.licenses import (
     RetiredKey,
     Revocation,
     Standing,
+    UsageRequest,
 )
 from devforge_api.licenses.models.machines import Machine, MachineComponent
 from devforge_api.licenses.models.remedies import Action
@@ -40,5 +41,5 @@ __all__ = [
     "KeyScheme", "LedgerEntry", "License", "LicenseEntitlement", "LicenseStatus", "LicenseUser", "Machine",
     "MachineComponent", "Matching", "Overage", "Policy", "PolicyEntitlement", "Product", "RenewalBasis",
     "RetiredKey", "Revocation", "ScopeName", "Standing", "TransferStrategy", "TrialUse", "Uniqueness",
-    "split_codes",
+    "UsageRequest", "split_codes",
 ]  # fmt: skip

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, UniqueConstraint, func, select
 from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
 
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
@@ -24,6 +24,8 @@ from devforge_api.licenses.models.terms import (
 )
 
 DAY = 86_400  # seconds
+# Where None means something: left to itself, the mapper would put the default in its place.
+NULL_IS_A_VALUE = Integer().evaluates_none()
 
 
 class Product(Timestamps, Model):
@@ -124,7 +126,9 @@ class Policy(Timestamps, Model):
     cull_strategy: Mapped[CullStrategy] = mapped_column(
         checked_enum(CullStrategy), default=CullStrategy.DEACTIVATE
     )
-    revival_seconds: Mapped[int | None] = mapped_column(default=0)  # None: a dead machine may always return
+    revival_seconds: Mapped[int | None] = mapped_column(
+        NULL_IS_A_VALUE, default=0
+    )  # None: a dead machine may always return
     # Fingerprints.
     fingerprint_uniqueness: Mapped[Uniqueness] = mapped_column(
         checked_enum(Uniqueness), default=Uniqueness.LICENSE
@@ -135,7 +139,9 @@ class Policy(Timestamps, Model):
     component_matching: Mapped[Matching] = mapped_column(
         checked_enum(Matching, name="component_matching"), default=Matching.MOST
     )
-    takeover_cooldown_seconds: Mapped[int | None] = mapped_column(default=DAY)  # None: no take-over
+    takeover_cooldown_seconds: Mapped[int | None] = mapped_column(
+        NULL_IS_A_VALUE, default=DAY
+    )  # None: no take-over
     required_scopes: Mapped[list[str]] = mapped_column(default=list)  # of ScopeName
     key_scheme: Mapped[KeyScheme] = mapped_column(checked_enum(KeyScheme), default=KeyScheme.RANDOM)
     trial: Mapped[bool] = mapped_column(default=False)  # once for each user, and for each machine

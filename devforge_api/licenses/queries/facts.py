@@ -17,10 +17,10 @@ from sqlalchemy.orm import aliased
 
 from devforge_api.core.db import db, in_unit_of_work
 from devforge_api.core.statements import Prepared
+from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import (
     Entitlement,
     License,
-    LicenseEntitlement,
     LicenseStatus,
     Machine,
     Policy,
@@ -29,6 +29,7 @@ from devforge_api.licenses.models import (
     RetiredKey,
     split_codes,
 )
+from devforge_api.licenses.queries.entitlements import own_entitlements
 from devforge_api.licenses.queries.terms import Terms
 from devforge_api.users.models import User, UserStatus
 
@@ -207,6 +208,17 @@ def find_facts(key_hash: str, fingerprints: Sequence[str] = (), *, now: datetime
     return facts
 
 
+def facts_of(license_: License, *, now: datetime) -> Facts:
+    """The facts of a licence that was read before, as they are now.
+
+    :raises LicenseNotFound: it was removed, or given another key, meanwhile.
+    """
+    facts = find_facts(license_.key_hash, now=now)
+    if facts is None:
+        raise LicenseNotFound
+    return facts
+
+
 _WIDTH = 20  # columns of `_facts`
 
 
@@ -221,7 +233,7 @@ def _to_facts(row: Sequence[Any], now: datetime) -> Facts:
         {"machines": max_machines, "cores": max_cores, "users": max_users, "uses": max_uses},
         {"machines": machines, "cores": cores, "users": users + (user_id is not None), "uses": uses},
         metadata, terms_of(policy_id, policy_version),
-        own_entitlements=_own_entitlements(license_id) if entitlement_count else (),
+        own_entitlements=own_entitlements(license_id) if entitlement_count else (),
     )  # fmt: skip
 
 
@@ -231,15 +243,6 @@ def find_seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...
         Machine.id, Machine.fingerprint, Machine.last_heartbeat_at, Machine.heartbeat_due_at
     ).where(Machine.license_id == license_id, Machine.fingerprint.in_(set(fingerprints)))
     return tuple(Seat(*row) for row in db.session.execute(statement))
-
-
-def _own_entitlements(license_id: UUID) -> tuple[tuple[str, datetime | None], ...]:
-    statement = (
-        select(Entitlement.code, LicenseEntitlement.expires_at)
-        .join(LicenseEntitlement, LicenseEntitlement.entitlement_id == Entitlement.id)
-        .where(LicenseEntitlement.license_id == license_id)
-    )
-    return tuple((code, until) for code, until in db.session.execute(statement))
 
 
 def _key_valid_until(key_hash: str) -> datetime | None:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import joinedload
+from sqlalchemy import CompoundSelect, Select, select, union_all
+from sqlalchemy.orm import joinedload, undefer, with_expression
 
 from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
-from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound
-from devforge_api.licenses.models import Entitlement, License, Machine, Policy, Product
+from devforge_api.licenses.errors import LicenseNotFound, LicenseUserNotFound, MachineNotFound
+from devforge_api.licenses.models import (
+    Entitlement,
+    License,
+    LicenseUser,
+    Machine,
+    MachineComponent,
+    Policy,
+    Product,
+)
+from devforge_api.users.models import User
 
 PRODUCTS = Listing(
     "ProductQuery",
@@ -33,7 +43,10 @@ POLICIES = Listing(
     sorts={"created_at": Policy.created_at, "name": Policy.name},
     contains=("name",),
 )
-_WITH_PLAN = joinedload(License.policy).joinedload(Policy.product)
+_WITH_PLAN = (
+    joinedload(License.policy).joinedload(Policy.product),
+    undefer(License.own_entitlement_codes),
+)
 LICENSES = Listing(
     "LicenseQuery",
     key=License.id,
@@ -46,7 +59,7 @@ LICENSES = Listing(
         "created_at": License.created_at,
     },
     sorts={"created_at": License.created_at, "expires_at": License.expires_at},
-    load=(_WITH_PLAN,),
+    load=_WITH_PLAN,
 )
 MACHINES = Listing(
     "MachineQuery",
@@ -56,28 +69,82 @@ MACHINES = Listing(
 )
 
 
-def licenses(*, owner_id: UUID | None) -> Select[License]:
-    """Everybody's licences, or one owner's."""
+_EMAIL = select(User.email).where(User.id == LicenseUser.user_id).scalar_subquery()
+LICENSE_USERS = Listing(
+    "LicenseUserQuery",
+    key=LicenseUser.user_id,
+    filters={"created_at": LicenseUser.created_at},
+    sorts={"created_at": LicenseUser.created_at},
+    load=(with_expression(LicenseUser.email, _EMAIL),),
+)
+
+
+def licenses(*, reader_id: UUID | None) -> Select[License]:
+    """Everybody's licences, or those that somebody owns or may use."""
     statement = select(License)
-    return statement if owner_id is None else statement.where(License.user_id == owner_id)
+    return statement if reader_id is None else statement.where(License.id.in_(_readable_by(reader_id)))
 
 
-def machines(license_id: UUID, *, owner_id: UUID | None = None) -> Select[Machine]:
-    """The machines of a licence, or nothing if it must be an owner's and is not."""
+def machines(license_id: UUID, *, reader_id: UUID | None = None) -> Select[Machine]:
+    """The machines of a licence, or nothing if somebody must own or use it and does not."""
     statement = select(Machine).where(Machine.license_id == license_id)
+    if reader_id is None:
+        return statement
+    return statement.where(Machine.license_id.in_(_readable_by(reader_id)))
+
+
+def license_users(license_id: UUID, *, owner_id: UUID | None) -> Select[LicenseUser]:
+    """Who was added to a licence, or nothing if it must be an owner's and is not."""
+    statement = select(LicenseUser).where(LicenseUser.license_id == license_id)
     if owner_id is None:
         return statement
-    return statement.join(License, License.id == Machine.license_id).where(License.user_id == owner_id)
+    return statement.join(License, License.id == LicenseUser.license_id).where(License.user_id == owner_id)
+
+
+def _readable_by(user_id: UUID) -> CompoundSelect[UUID]:
+    # Each part by its index; as alternatives of one condition they would read the whole table.
+    own = select(License.id).where(License.user_id == user_id)
+    return union_all(own, select(LicenseUser.license_id).where(LicenseUser.user_id == user_id))
+
+
+def get_readable_license(license_id: UUID, *, reader_id: UUID | None) -> License:
+    """One licence with its plan, for its owner and for who was added to it.
+
+    :param reader_id: who asks; None where the caller may see everybody's.
+    :raises LicenseNotFound: unknown, or neither the reader's own nor to be used by them.
+    """
+    statement = licenses(reader_id=reader_id).where(License.id == license_id).options(*_WITH_PLAN)
+    license_ = db.session.scalar(statement)
+    if license_ is None:
+        raise LicenseNotFound
+    return license_
+
+
+def find_license_user(license_id: UUID, user_id: UUID) -> LicenseUser | None:
+    """Somebody who was added to a licence, with the account's address."""
+    statement = license_users(license_id, owner_id=None).where(LicenseUser.user_id == user_id)
+    options = LICENSE_USERS.load
+    return db.session.scalar(statement.options(*options).execution_options(populate_existing=True))
+
+
+def get_license_user(license_id: UUID, user_id: UUID) -> LicenseUser:
+    """The same. :raises LicenseUserNotFound: nobody of this id was added."""
+    found = find_license_user(license_id, user_id)
+    if found is None:
+        raise LicenseUserNotFound
+    return found
 
 
 def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = False) -> License:
-    """One licence with its plan.
+    """One licence with its plan, for whoever may change it.
 
     :param owner_id: whose it must be; None where the caller may see everybody's.
     :param for_update: lock it until commit.
     :raises LicenseNotFound: unknown, or not the owner's.
     """
-    statement = licenses(owner_id=owner_id).where(License.id == license_id).options(_WITH_PLAN)
+    statement = select(License).where(License.id == license_id).options(*_WITH_PLAN)
+    if owner_id is not None:
+        statement = statement.where(License.user_id == owner_id)
     if for_update:
         statement = statement.with_for_update(of=License).execution_options(populate_existing=True)
     license_ = db.session.scalar(statement)
@@ -100,3 +167,21 @@ def get_machine(license_id: UUID, machine_id: UUID) -> Machine:
 def find_machine(license_id: UUID, fingerprint: str) -> Machine | None:
     """The machine that holds a seat under this fingerprint."""
     return db.session.scalar(machines(license_id).where(Machine.fingerprint == fingerprint))
+
+
+def oldest_machines(license_id: UUID, limit: int) -> Sequence[Machine]:
+    """So many machines of a licence, in the order in which they took their seats."""
+    statement = machines(license_id).order_by(Machine.created_at, Machine.id).limit(limit)
+    return db.session.scalars(statement).all()
+
+
+def components(machine_id: UUID) -> Sequence[tuple[str, str]]:
+    """The names and fingerprints of a machine's components, by name."""
+    statement = select(MachineComponent.name, MachineComponent.fingerprint)
+    statement = statement.where(MachineComponent.machine_id == machine_id).order_by(MachineComponent.name)
+    return [(name, fingerprint) for name, fingerprint in db.session.execute(statement)]
+
+
+def product_code(product_id: UUID) -> str:
+    """The code of a product that is there."""
+    return db.session.scalars(select(Product.code).where(Product.id == product_id)).one()

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from devforge_api.licenses.models import (
+    CullStrategy,
     ExpiryStrategy,
     HeartbeatBasis,
     Matching,
@@ -42,6 +43,7 @@ class Terms:
     check_in_days: int | None
     heartbeat_seconds: int
     revival_seconds: int | None
+    cull_strategy: CullStrategy
     fingerprint_uniqueness: Uniqueness
     takeover_cooldown_seconds: int | None
     trial: bool
@@ -71,6 +73,7 @@ class Terms:
             check_in_days=row["check_in_days"],
             heartbeat_seconds=row["heartbeat_seconds"],
             revival_seconds=row["revival_seconds"],
+            cull_strategy=row["cull_strategy"],
             fingerprint_uniqueness=row["fingerprint_uniqueness"],
             takeover_cooldown_seconds=row["takeover_cooldown_seconds"],
             trial=row["trial"],

@@ -6,4 +6,14 @@ blp = Blueprint(
     "licenses", __name__, url_prefix="/api/v1", description="Products, policies, licences, machines."
 )
 
-from devforge_api.licenses.routes import catalogue, client, licenses  # noqa: E402, F401 - they register on blp
+from devforge_api.licenses.routes import (  # noqa: E402, F401 - they register on blp
+    catalogue,
+    client,
+    ledger,
+    licenses,
+    life,
+    offline,
+    people,
+    seats,
+    usage,
+)

@@ -14,43 +14,19 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import EditConflict, PreconditionFailed
 from devforge_api.core.idempotency import idempotent
 from devforge_api.core.responses import carries_secret, check_precondition
-from devforge_api.core.schemas import EmptySchema
 from devforge_api.core.security import requires
 from devforge_api.licenses import queries
-from devforge_api.licenses.errors import (
-    LicenseAlreadyRevoked,
-    LicenseNotActive,
-    LicenseNotFound,
-    LicenseNotSuspended,
-    LicensePerpetual,
-    MachineNotFound,
-)
+from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound
 from devforge_api.licenses.models import License, Machine
 from devforge_api.licenses.routes import blp
+from devforge_api.licenses.routes.shared import locked, reader, visible
 from devforge_api.licenses.schemas.licenses import (
     LicenseCreateSchema,
     LicenseSchema,
     LicenseUpdateSchema,
-    RenewSchema,
 )
-from devforge_api.licenses.schemas.machines import MachineSchema
-from devforge_api.licenses.service import activation, lifecycle
-
-
-def _visible_owner() -> UUID | None:
-    """Whose licences the caller may see; None: everybody's."""
-    caller = principal()
-    return None if "licenses:read_all" in caller.scopes else caller.user_id
-
-
-def _visible(license_id: UUID) -> License:
-    return queries.get_license(license_id, owner_id=_visible_owner())
-
-
-def _locked(license_id: UUID) -> License:
-    license_ = queries.get_license(license_id, owner_id=None, for_update=True)
-    check_precondition(license_, LicenseSchema())
-    return license_
+from devforge_api.licenses.schemas.machines import MachineSchema, MachineUpdateSchema
+from devforge_api.licenses.service import lifecycle, seats
 
 
 @blp.route("/licenses")
@@ -62,7 +38,7 @@ class Licenses(MethodView):
     def get(self) -> Select[License]:
         """List licences"""
         carries_secret()
-        return queries.licenses(owner_id=_visible_owner())
+        return queries.licenses(reader_id=reader())
 
     @requires("licenses:write")
     @blp.arguments(LicenseCreateSchema)
@@ -84,7 +60,7 @@ class OneLicense(MethodView):
     def get(self, license_id: UUID) -> License:
         """Show a licence"""
         carries_secret()
-        return _visible(license_id)
+        return visible(license_id)
 
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
@@ -94,7 +70,7 @@ class OneLicense(MethodView):
     def put(self, data: dict[str, Any], license_id: UUID) -> License:
         """Replace what can be changed of a licence"""
         carries_secret()
-        return lifecycle.change(_locked(license_id), data)
+        return lifecycle.change(locked(license_id), data)
 
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema(partial=True))
@@ -104,7 +80,7 @@ class OneLicense(MethodView):
     def patch(self, data: dict[str, Any], license_id: UUID) -> License:
         """Change part of a licence"""
         carries_secret()
-        return lifecycle.change(_locked(license_id), data)
+        return lifecycle.change(locked(license_id), data)
 
     @requires("licenses:write")
     @blp.response(204)
@@ -112,67 +88,7 @@ class OneLicense(MethodView):
     @unit_of_work()
     def delete(self, license_id: UUID) -> None:
         """Delete a licence and its machines"""
-        lifecycle.remove(_locked(license_id))
-
-
-@blp.route("/licenses/<uuid:license_id>/suspend")
-class Suspend(MethodView):
-    """Until further notice."""
-
-    @requires("licenses:write")
-    @blp.arguments(EmptySchema)
-    @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, LicenseNotActive)
-    @unit_of_work()
-    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
-        """Suspend a licence"""
-        carries_secret()
-        return lifecycle.suspend(_locked(license_id))
-
-
-@blp.route("/licenses/<uuid:license_id>/reinstate")
-class Reinstate(MethodView):
-    """The end of a suspension."""
-
-    @requires("licenses:write")
-    @blp.arguments(EmptySchema)
-    @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, LicenseNotSuspended)
-    @unit_of_work()
-    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
-        """Reinstate a suspended licence"""
-        carries_secret()
-        return lifecycle.reinstate(_locked(license_id))
-
-
-@blp.route("/licenses/<uuid:license_id>/revoke")
-class Revoke(MethodView):
-    """For good."""
-
-    @requires("licenses:write")
-    @blp.arguments(EmptySchema)
-    @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, LicenseAlreadyRevoked)
-    @unit_of_work()
-    def post(self, _data: dict[str, Any], license_id: UUID) -> License:
-        """Revoke a licence"""
-        carries_secret()
-        return lifecycle.revoke(_locked(license_id))
-
-
-@blp.route("/licenses/<uuid:license_id>/renew")
-class Renew(MethodView):
-    """More time."""
-
-    @requires("licenses:write")
-    @blp.arguments(RenewSchema)
-    @idempotent
-    @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, LicenseAlreadyRevoked, LicensePerpetual)
-    def post(self, data: dict[str, Any], license_id: UUID) -> License:
-        """Renew a licence"""
-        carries_secret()
-        return lifecycle.renew(_locked(license_id), now=utc_now(), duration_days=data["duration_days"])
+        lifecycle.remove(locked(license_id))
 
 
 @blp.route("/licenses/<uuid:license_id>/machines")
@@ -180,11 +96,11 @@ class Machines(MethodView):
     """Who holds the seats."""
 
     @requires("licenses:read")
-    @blp.listing(queries.MACHINES, MachineSchema, when_empty=_visible)
+    @blp.listing(queries.MACHINES, MachineSchema, when_empty=visible)
     @blp.raises(LicenseNotFound)
     def get(self, license_id: UUID) -> Select[Machine]:
         """List a licence's machines"""
-        return queries.machines(license_id, owner_id=_visible_owner())
+        return queries.machines(license_id, reader_id=reader())
 
 
 @blp.route("/licenses/<uuid:license_id>/machines/<uuid:machine_id>")
@@ -196,8 +112,16 @@ class OneMachine(MethodView):
     @blp.raises(LicenseNotFound, MachineNotFound)
     def get(self, license_id: UUID, machine_id: UUID) -> Machine:
         """Show a machine"""
-        license_ = queries.get_license(license_id, owner_id=_visible_owner())
-        return queries.get_machine(license_.id, machine_id)
+        return queries.get_machine(visible(license_id).id, machine_id)
+
+    @requires("machines:write")
+    @blp.arguments(MachineUpdateSchema(partial=True))
+    @blp.response(200, MachineSchema)
+    @blp.raises(LicenseNotFound, MachineNotFound, PreconditionFailed)
+    @unit_of_work()
+    def patch(self, data: dict[str, Any], license_id: UUID, machine_id: UUID) -> Machine:
+        """Name a machine"""
+        return seats.change(_locked_machine(license_id, machine_id), data)
 
     @requires("machines:write")
     @blp.response(204)
@@ -205,8 +129,12 @@ class OneMachine(MethodView):
     @unit_of_work()
     def delete(self, license_id: UUID, machine_id: UUID) -> None:
         """Take a machine's seat back"""
-        owner_id = None if "licenses:write" in principal().scopes else principal().user_id
-        license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
-        machine = queries.get_machine(license_.id, machine_id)
-        check_precondition(machine, MachineSchema())
-        activation.remove_machine(machine)
+        seats.remove_machine(_locked_machine(license_id, machine_id))
+
+
+def _locked_machine(license_id: UUID, machine_id: UUID) -> Machine:
+    owner_id = None if "licenses:write" in principal().scopes else principal().user_id
+    license_ = queries.get_license(license_id, owner_id=owner_id, for_update=True)
+    machine = queries.get_machine(license_.id, machine_id)
+    check_precondition(machine, MachineSchema())
+    return machine

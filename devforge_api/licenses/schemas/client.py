@@ -88,7 +88,7 @@ class VerdictLicenseSchema(BaseSchema):
 class SeatSchema(BaseSchema):
     """A machine, as a key's holder may know it."""
 
-    id = fields.UUID(attribute="machine_id", **SOME_ID)
+    id = fields.UUID(**SOME_ID)
     name = fields.Text(allow_none=True, metadata={"example": "Ada's laptop"})
     platform = fields.Text(allow_none=True, metadata={"example": "darwin-arm64"})
     last_seen_at = fields.Timestamp(allow_none=True, metadata={"example": "2025-11-02T17:04:00Z"})
@@ -141,25 +141,3 @@ class VerdictSchema(BaseSchema):
     )
     nonce = fields.Text(metadata={"example": "n-0S6_WzA2Mj"})
     ts = fields.Timestamp(metadata={"description": "Server time.", "example": "2026-01-15T09:30:00Z"})
-
-
-class ActivateSchema(BaseSchema):
-    """A machine that wants a seat."""
-
-    key = KeyField(**KEY)
-    fingerprint = fields.Text(required=True, **FINGERPRINT)
-    name = fields.Text(max=100, load_default=None, allow_none=True, metadata={"example": "Ada's laptop"})
-    platform = fields.Text(max=50, load_default=None, allow_none=True, metadata={"example": "darwin-arm64"})
-    product = fields.Text(
-        max=64,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Code or id.", "example": "dev-forge"},
-    )
-
-
-class DeactivateSchema(BaseSchema):
-    """A machine that gives its seat back."""
-
-    key = KeyField(**KEY)
-    fingerprint = fields.Text(required=True, **FINGERPRINT)

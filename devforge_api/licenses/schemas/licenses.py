@@ -5,22 +5,41 @@ from __future__ import annotations
 from devforge_api.core import fields
 from devforge_api.core.context import principal
 from devforge_api.core.schemas import BaseSchema, EditableSchema
-from devforge_api.licenses.models import License, LicenseStatus
+from devforge_api.licenses.models import License, LicenseStatus, Overage
 from devforge_api.licenses.schemas.shared import KEY, METADATA, OWN_JSON, SOME_ID
 
 
-class LicenseUpdateSchema(BaseSchema):
-    """What can be changed of a licence."""
+def _own_limit(of_what: str, example: int | None) -> fields.Int:
+    """A limit that a licence has in place of its policy's."""
+    description = f"Its own limit of {of_what}; null: the policy's."
+    return fields.Int(
+        min=1,
+        max=1_000_000_000,
+        allow_none=True,
+        load_default=None,
+        metadata={"description": description, "example": example},
+    )
 
-    policy_id = fields.UUID(required=True, **SOME_ID)
-    user_id = fields.UUID(allow_none=True, load_default=None, **SOME_ID)
+
+class OwnLimitsSchema(BaseSchema):
+    """Limits of one licence, in place of its policy's."""
+
+    max_machines = _own_limit("machines", 5)
+    max_cores = _own_limit("cores, of all machines together", None)
+    max_users = _own_limit("users, the owner among them", None)
+    max_uses = _own_limit("uses", None)
+
+
+class LicenseUpdateSchema(OwnLimitsSchema):
+    """What can be changed of a licence; policy and owner change by a transfer."""
+
     expires_at = fields.Timestamp(
         allow_none=True, load_default=None, metadata={"example": "2027-01-15T09:30:00Z"}
     )
     metadata = fields.JsonObject(**METADATA)
 
 
-class LicenseCreateSchema(BaseSchema):
+class LicenseCreateSchema(OwnLimitsSchema):
     """A licence to issue; its owner by id, or by address."""
 
     policy_id = fields.UUID(required=True, **SOME_ID)
@@ -39,6 +58,43 @@ class LicenseCreateSchema(BaseSchema):
         metadata={"description": "Default: by the policy's duration.", "example": "2027-01-15T09:30:00Z"},
     )
     metadata = fields.JsonObject(**OWN_JSON)
+    pending = fields.Bool(
+        load_default=False,
+        metadata={
+            "description": "Its order waits: it answers PENDING until it is fulfilled.",
+            "example": False,
+        },
+    )
+
+
+class TrialSchema(BaseSchema):
+    """Which trial to start."""
+
+    policy_id = fields.UUID(required=True, **SOME_ID)
+
+
+class LimitSchema(BaseSchema):
+    """How much of something is taken, and how much may be."""
+
+    taken = fields.Int(metadata={"example": 1})
+    max = fields.Int(allow_none=True, metadata={"description": "In force; null: none.", "example": 3})
+    own = fields.Bool(
+        metadata={"description": "The licence's own, in place of the policy's.", "example": False}
+    )
+    overage = fields.Enum(
+        Overage,
+        by_value=True,
+        metadata={"description": "How far more is tolerated.", "example": "none"},
+    )
+
+
+class LimitsSchema(BaseSchema):
+    """Every limit of a licence."""
+
+    machines = fields.Nested(LimitSchema)
+    cores = fields.Nested(LimitSchema)
+    users = fields.Nested(LimitSchema)
+    uses = fields.Nested(LimitSchema)
 
 
 class LicenseSchema(EditableSchema):
@@ -52,28 +108,24 @@ class LicenseSchema(EditableSchema):
     policy_id = fields.UUID(**SOME_ID)
     user_id = fields.UUID(allow_none=True, **SOME_ID)
     expires_at = fields.Timestamp(allow_none=True, metadata={"example": "2027-01-15T09:30:00Z"})
-    max_machines = fields.Int(attribute="policy.max_machines", allow_none=True, metadata={"example": 3})
+    max_machines = fields.Int(
+        attribute="limits.machines.max",
+        allow_none=True,
+        metadata={"description": "In force: its own, or its policy's.", "example": 3},
+    )
     machine_count = fields.Int(metadata={"example": 1})
+    limits = fields.Nested(LimitsSchema)
     entitlements = fields.List(
-        fields.Code(), attribute="policy.entitlements", metadata={"example": ["cloud-sync"]}
+        fields.Code(),
+        metadata={"description": "Its policy's, and its own at present.", "example": ["cloud-sync"]},
     )
     metadata = fields.JsonObject(**METADATA)
 
     def show_key(self, license_: License) -> str:
-        """In full for its owner and for whoever may issue licences; else enough to tell two apart."""
+        """In full for who owns or uses it and for who may issue it; else enough to tell two apart."""
         caller = principal()
-        if license_.user_id == caller.user_id or "licenses:write" in caller.scopes:
+        # Who may not see everybody's licences sees this one because they own or use it.
+        theirs = license_.user_id == caller.user_id or "licenses:read_all" not in caller.scopes
+        if theirs or "licenses:write" in caller.scopes:
             return license_.key
-        return f"DF-…-{license_.key[-6:]}"
-
-
-class RenewSchema(BaseSchema):
-    """How far the expiry moves."""
-
-    duration_days = fields.Int(
-        min=1,
-        max=36_500,
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "Default: the policy's.", "example": 365},
-    )
+        return f"{license_.key[:3]}…-{license_.key[-6:]}"

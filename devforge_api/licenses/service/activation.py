@@ -1,54 +1,69 @@
-"""Seats: a machine takes one, holds it, gives it back."""
+"""A machine asks for its seat: it holds one, takes one, or is told why not."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from datetime import datetime
-from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from devforge_api.licenses.errors import MachineNotFound, VerdictRefused
+from devforge_api.licenses.models import CullStrategy, Machine
+from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components
+from devforge_api.licenses.service import check_in, heartbeats, seats
+from devforge_api.licenses.service.seats import Applicant
+from devforge_api.licenses.service.validation import Scope, Verdict, decide, known_facts
 
-from devforge_api.core.db import affected, db
-from devforge_api.licenses.errors import MachineLimitExceeded, MachineNotFound, VerdictRefused
-from devforge_api.licenses.models import License, Machine
-from devforge_api.licenses.queries import Facts, find_machine, get_machine
-from devforge_api.licenses.service.limits import limit_of
-from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.validation import (
-    REMEDIED_BY_ACTIVATION,
-    Scope,
-    failing_checks,
-    known_facts,
+# What a new seat remedies; limits are asked again for what the machine adds to them.
+BY_A_SEAT = frozenset({
+    "NO_MACHINE", "NO_MACHINES", "FINGERPRINT_SCOPE_MISMATCH", "COMPONENTS_SCOPE_MISMATCH",
+    "TOO_MANY_MACHINES", "TOO_MANY_CORES",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a call does for a machine, beside giving it a seat.
+
+    :param beats: it is a heartbeat. :param checks_in: it is a check-in. :param leases: it gets a lease.
+    :param passes: failing checks in spite of which a machine keeps the seat that it holds.
+    """
+
+    beats: bool = False
+    checks_in: bool = False
+    leases: bool = False
+    passes: frozenset[str] = frozenset()
+
+
+# A limit that was lowered below what is taken gives no seat, and takes none away.
+ACTIVATION = Visit(
+    passes=frozenset({"HEARTBEAT_NOT_STARTED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS"})
 )
 
 
-def activate(
-    key: str,
-    fingerprint: str,
-    *,
-    now: datetime,
-    product: str | None = None,
-    name: str | None = None,
-    platform: str | None = None,
-) -> tuple[Machine, bool]:
-    """Give a machine a seat, or return the one that it holds.
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A machine on its seat. ``moved``: the licence is not any more what the verdict was about."""
+
+    verdict: Verdict
+    machine: Machine
+    created: bool = False
+    moved: bool = False
+
+
+def activate(key: str, applicant: Applicant, scope: Scope, *, now: datetime) -> tuple[Machine, bool]:
+    """Give a machine a seat, or return the one that it holds: that stays as it is.
 
     A new seat is decided upon while the licence's row is locked until commit, so two machines
     cannot both take the last one.
 
-    :param product: code or id of the product that asks; another product's key takes no seat.
+    :param scope: its fingerprint and components, and what the licence has to be for.
     :returns: the machine, and whether the seat is new.
     :raises LicenseNotFound: unknown key.
     :raises VerdictRefused: validation fails for another reason than the missing machine.
-    :raises MachineLimitExceeded: every seat is taken.
+    :raises MachineLimitExceeded: every seat is taken. :raises CoreLimitExceeded: it has too many cores.
+    :raises FingerprintTaken: the fingerprint holds a seat where the policy admits one only.
     """
-    scope = Scope(fingerprints=(fingerprint,), product=product)
-    facts = _admitting_facts(key, scope, now)
-    if not facts.seats:  # only who needs a seat waits for the others who want one
-        db.session.execute(select(License.id).where(License.id == facts.license_id).with_for_update())
-        facts = _admitting_facts(key, scope, now)
-    if facts.seats:
-        return get_machine(facts.license_id, facts.seats[0].machine_id), False
-    return _take_seat(facts, fingerprint, name, platform), True
+    settled = settle(known_facts(key, scope, now=now), key, applicant, scope, ACTIVATION)
+    return settled.machine, settled.created
 
 
 def deactivate(key: str, fingerprint: str, *, now: datetime) -> None:
@@ -57,60 +72,91 @@ def deactivate(key: str, fingerprint: str, *, now: datetime) -> None:
     :raises LicenseNotFound: unknown key. :raises MachineNotFound: it holds no seat.
     """
     facts = known_facts(key, Scope(), now=now)
-    db.session.execute(select(License.id).where(License.id == facts.license_id).with_for_update())
+    seats.lock(facts.license_id)
     machine = find_machine(facts.license_id, fingerprint)
     if machine is None:
         raise MachineNotFound
-    remove_machine(machine)
+    seats.remove_machine(machine)
 
 
-def remove_machine(machine: Machine) -> None:
-    """Take a seat back from a machine of a locked licence.
+def settle(facts: Facts, key: str, applicant: Applicant, scope: Scope, visit: Visit) -> Settled:
+    """The machine on the seat that it holds, or on a new one.
 
-    :raises MachineNotFound: it has given the seat back meanwhile.
+    :param facts: of the key, for this scope, read just now.
+    :raises VerdictRefused: and what else `activate` raises.
     """
-    if affected(delete(Machine).where(Machine.id == machine.id)) != 1:
-        raise MachineNotFound
-    _count_seats(machine.license_id, -1)
-    changes = {"machine_id": (machine.id, None)}
-    tell("deactivated", machine.license_id, changes, machine_id=str(machine.id))
+    settled = return_seat(facts, applicant, scope, visit)
+    if settled is None:  # only who needs a seat waits for the others who want one
+        admit(_without_seats(facts), applicant, scope, BY_A_SEAT | _passes(facts, visit))
+        seats.lock(facts.license_id)
+        facts = known_facts(key, scope, now=facts.at)
+        settled = return_seat(facts, applicant, scope, visit)
+    if settled is None:
+        facts = without_lost_seat(facts, key, scope)
+        verdict = admit(facts, applicant, scope, BY_A_SEAT | _passes(facts, visit))
+        if visit.checks_in:
+            check_in.renew_due(facts)
+        machine = seats.take(facts, applicant, beats=visit.beats, leases=visit.leases)
+        settled = Settled(verdict, machine, created=True, moved=True)
+    return settled
 
 
-def _admitting_facts(key: str, scope: Scope, now: datetime) -> Facts:
-    """The facts of a licence that passes every check which an activation does not remedy.
+def return_seat(facts: Facts, applicant: Applicant, scope: Scope, visit: Visit) -> Settled | None:
+    """The machine on the seat that it holds; None: it holds none, or not any more.
 
-    :raises LicenseNotFound: unknown key. :raises VerdictRefused: the first such check.
+    :raises VerdictRefused: a check fails that the visit neither passes nor remedies.
     """
-    assert scope.fingerprints
-    facts = known_facts(key, scope, now=now)
-    for check in failing_checks(facts, scope):
-        if check.valid or check.code in REMEDIED_BY_ACTIVATION:
-            continue
-        if check.code.startswith("TOO_MANY_"):  # a limit lowered below what is taken: no more, but no less
-            if facts.seats:
-                continue
-            raise MachineLimitExceeded(None, max_machines=facts.limit("machines"))
-        raise VerdictRefused(check.code, check.detail)
-    return facts
+    if not facts.seats or _is_gone(facts, facts.seats[0]):
+        return None
+    verdict = admit(facts, applicant, scope, _passes(facts, visit))
+    # Before the machine: the licence's row is locked first.
+    due = check_in.renew_due(facts) if visit.checks_in else facts.check_in_due_at
+    machine = seats.touch(facts, facts.seats[0], beats=visit.beats, leases=visit.leases)
+    if machine is None:
+        return None
+    return Settled(verdict, machine, moved=due != facts.check_in_due_at)
 
 
-def _take_seat(facts: Facts, fingerprint: str, name: str | None, platform: str | None) -> Machine:
-    """A new machine on a locked licence. :raises MachineLimitExceeded: no seat is free."""
-    limit = limit_of(facts, "machines")
-    if not limit.admits(1):
-        raise MachineLimitExceeded(None, max_machines=limit.maximum)
-    machine = Machine(license_id=facts.license_id, fingerprint=fingerprint, name=name, platform=platform)
-    db.session.add(machine)
-    db.session.flush()
-    _count_seats(facts.license_id, 1)
-    tell("activated", facts.license_id, {"machine_id": (None, machine.id)}, machine_id=str(machine.id))
-    return machine
+def without_lost_seat(facts: Facts, key: str, scope: Scope) -> Facts:
+    """The facts of a locked licence, whose culling did not wait for the schedule: this machine's."""
+    if not facts.seats:
+        return facts
+    heartbeats.bury(facts, facts.seats[0])
+    return known_facts(key, scope, now=facts.at)
 
 
-def _count_seats(license_id: UUID, more: int) -> None:
-    db.session.execute(
-        update(License)
-        .where(License.id == license_id)
-        .values(machine_count=License.machine_count + more, updated_at=License.updated_at)
-        .execution_options(synchronize_session=False)
-    )
+def admit(facts: Facts, applicant: Applicant, scope: Scope, passes: frozenset[str]) -> Verdict:
+    """The verdict, apart from some checks. :raises VerdictRefused: it is not valid."""
+    verdict = decide(facts, scope, passes=passes)
+    if verdict.code == "COMPONENTS_SCOPE_MISMATCH" and _learn_components(facts, applicant):
+        verdict = decide(facts, scope, passes=passes)
+    if not verdict.valid:
+        raise VerdictRefused(verdict.code, verdict.detail)
+    return verdict
+
+
+def _learn_components(facts: Facts, applicant: Applicant) -> bool:
+    """Let a seat that was taken without components have those which the machine names first."""
+    if not facts.seats or has_components(facts.seats[0].machine_id):
+        return False
+    seats.lock(facts.license_id)
+    if not has_components(facts.seats[0].machine_id):
+        seats.add_components(facts.seats[0].machine_id, applicant)
+    return True
+
+
+def _passes(facts: Facts, visit: Visit) -> frozenset[str]:
+    """What does not stand against this visit: a heartbeat revives, unless it is too late."""
+    if not visit.beats:
+        return visit.passes
+    too_late = any(seats.is_lost(facts, seat) for seat in facts.seats)
+    return visit.passes if too_late else visit.passes | {"HEARTBEAT_NOT_STARTED", "HEARTBEAT_DEAD"}
+
+
+def _is_gone(facts: Facts, seat: Seat) -> bool:
+    """Whether a machine's seat is free, but for the culling that comes on the schedule."""
+    return seats.is_lost(facts, seat) and facts.terms.cull_strategy is CullStrategy.DEACTIVATE
+
+
+def _without_seats(facts: Facts) -> Facts:
+    return replace(facts, seats=()) if facts.seats else facts

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
-from devforge_api.licenses.models import ExpiryBasis, License, Policy
+from devforge_api.licenses.models import ExpiryBasis, License, LicenseStatus, Policy
 from devforge_api.licenses.service.record import tell
 
 LATEST_EXPIRY = datetime(9990, 12, 31, tzinfo=UTC)  # what a client may give, too: core/fields.py
@@ -43,15 +43,23 @@ def first_expiry(policy: Policy, now: datetime) -> datetime | None:
 
 
 def begin(license_id: UUID, basis: ExpiryBasis, at: datetime) -> None:
-    """Let a licence's time begin, where its policy lets it begin so and it has not begun."""
+    """Let a licence's time begin, where its policy lets it begin so and it has not begun.
+
+    A pending licence's does not: nobody may use it yet.
+    """
+    not_begun = (
+        License.id == license_id,
+        License.expires_at.is_(None),
+        License.status != LicenseStatus.PENDING,
+    )
     policy = db.session.scalar(
         select(Policy)
         .join(License, License.policy_id == Policy.id)
-        .where(License.id == license_id, License.expires_at.is_(None), Policy.expiry_basis == basis)
+        .where(*not_begun, Policy.expiry_basis == basis)
     )
     if policy is None or not has_duration(policy):
         return
-    waiting = select(License).where(License.id == license_id, License.expires_at.is_(None))
+    waiting = select(License).where(*not_begun)
     license_ = db.session.scalar(waiting.with_for_update().execution_options(populate_existing=True))
     if license_ is None:  # somebody was faster
         return

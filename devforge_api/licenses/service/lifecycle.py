@@ -1,4 +1,4 @@
-"""A licence's life: issued, suspended, reinstated, renewed, revoked, removed."""
+"""A licence's life: issued, fulfilled, suspended, reinstated, changed, revoked, removed."""
 
 from __future__ import annotations
 
@@ -7,24 +7,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import joinedload
 
 from devforge_api.audit import service as audit
-from devforge_api.core.db import db
+from devforge_api.core.db import db, uuid7
 from devforge_api.core.errors import ValidationFailed
-from devforge_api.licenses.errors import (
-    LicenseAlreadyRevoked,
-    LicenseNotActive,
-    LicenseNotSuspended,
-    LicensePerpetual,
-)
-from devforge_api.licenses.models import License, LicenseStatus, Policy
-from devforge_api.licenses.queries import get_license
-from devforge_api.licenses.service.durations import first_expiry, later
+from devforge_api.licenses.errors import KeyTaken
+from devforge_api.licenses.models import CauseKind, License, LicenseStatus, Policy, RetiredKey
+from devforge_api.licenses.queries import LIMITS, get_license
+from devforge_api.licenses.service import transitions
+from devforge_api.licenses.service.check_in import first_due
+from devforge_api.licenses.service.durations import first_expiry
 from devforge_api.licenses.service.keys import hash_key, make_key, seal_key
-from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.owners import find_owner, settle_owner
+from devforge_api.licenses.service.record import Cause, tell
+from devforge_api.licenses.service.transitions import move
+from devforge_api.licenses.service.trials import claim_user, free_to_claim
 from devforge_api.users import service as users
-from devforge_api.users.service import User, email_key
+
+OWN_LIMITS = tuple(f"max_{name}" for name in LIMITS)
 
 
 def issue(
@@ -34,156 +37,157 @@ def issue(
     user_id: UUID | None = None,
     email: str | None = None,
     expires_at: datetime | None = None,
+    max_machines: int | None = None,
+    max_cores: int | None = None,
+    max_users: int | None = None,
+    max_uses: int | None = None,
     metadata: dict[str, Any] | None = None,
+    pending: bool = False,
+    key: str | None = None,
+    imported_as: str | None = None,
+    cause: Cause | None = None,
+    read_again: bool = True,
 ) -> License:
-    """Make a licence with a new key.
+    """Make a licence.
 
     :param email: instead of ``user_id``; without a verified account of this address the licence
         waits for one.
     :param expires_at: instead of the policy's duration from now.
+    :param pending: its order waits: it answers PENDING until `fulfill`, and its time has not begun.
+    :param key: that its customer has already; default: a new one.
+    :param max_machines: in place of the policy's limit, as are the other limits.
+    :param imported_as: what names it in a file of another system, once for ever.
+    :param read_again: with policy and product; who makes many does without.
     :raises ValidationFailed: unknown policy or user, or both ways of naming the owner.
+    :raises TrialUsed: it is a trial, and the owner has had one of this product.
+    :raises KeyTaken: the key is, or was, another licence's, or ``imported_as`` is there already.
     """
     policy = db.session.get(Policy, policy_id)
     if policy is None:
         raise ValidationFailed.of("policy_id", "There is no such policy.", "NOT_FOUND")
-    owner_id, waiting = _owner(user_id, email)
-    key = make_key()
-    if expires_at is None:
+    owner = find_owner(user_id, email)
+    if key is not None:
+        retired = select(RetiredKey.key_hash).where(RetiredKey.key_hash == hash_key(key))
+        if db.session.scalar(retired) is not None:
+            raise KeyTaken
+    if expires_at is None and not pending:
         expires_at = first_expiry(policy, now)
+    license_id = uuid7()
+    key = make_key(policy, license_id, now=now, expires_at=expires_at) if key is None else key.strip()
     license_ = License(
+        id=license_id,
         policy_id=policy.id,
         product_id=policy.product_id,
-        user_id=owner_id,
-        waiting_email_key=waiting,
+        user_id=owner.user_id,
+        waiting_email_key=owner.waiting_email_key,
         key_hash=hash_key(key),
         encrypted_key=seal_key(key),
+        status=LicenseStatus.PENDING if pending else LicenseStatus.ACTIVE,
         expires_at=expires_at,
+        max_machines=max_machines,
+        max_cores=max_cores,
+        max_users=max_users,
+        max_uses=max_uses,
+        # What has expired before it was made, such as an imported one, is no news.
+        expiry_told_at=expires_at if expires_at is not None and expires_at <= now else None,
+        check_in_due_at=None if pending else first_due(policy, now),
         metadata_=metadata or {},
+        imported_as=imported_as,
     )
-    db.session.add(license_)
-    db.session.flush()
-    changes = {"policy_id": (None, policy.id), "user_id": (None, owner_id), "expires_at": (None, expires_at)}
-    tell("issued", license_.id, changes)
-    return _with_plan(license_)
+    try:
+        with db.session.begin_nested():
+            db.session.add(license_)
+            db.session.flush()
+    except IntegrityError as error:
+        raise KeyTaken from error
+    if policy.trial and owner.user_id is not None:
+        claim_user(license_.id, policy.product_id, owner.user_id)
+    changes: dict[str, tuple[Any, Any]] = {
+        "policy_id": (None, policy.id),
+        "user_id": (None, owner.user_id),
+        "expires_at": (None, expires_at),
+    }
+    if pending:
+        changes["status"] = (None, LicenseStatus.PENDING)
+    changes |= {name: (None, getattr(license_, name)) for name in OWN_LIMITS if getattr(license_, name)}
+    tell("issued", license_.id, changes, cause=cause)
+    return with_plan(license_) if read_again else license_
 
 
-def change(license_: License, values: Mapping[str, Any]) -> License:
-    """Change owner, policy, expiry or metadata of a locked licence; its key stays.
-
-    :raises ValidationFailed: unknown policy or user, or a policy of another product.
-    """
-    values = dict(values)
-    email = values.pop("email", None)
-    if "user_id" in values or email is not None:
-        values["user_id"], values["waiting_email_key"] = _owner(values.get("user_id"), email)
-    if values.get("policy_id", license_.policy_id) != license_.policy_id:
-        policy = db.session.get(Policy, values["policy_id"])
-        if policy is None or policy.product_id != license_.product_id:
-            raise ValidationFailed.of("policy_id", "There is no such policy of this product.", "NOT_FOUND")
+def change(license_: License, values: Mapping[str, Any], *, cause: Cause | None = None) -> License:
+    """Change expiry, own limits or metadata of a locked licence. Owner and policy change by a transfer."""
     changes = audit.apply(license_, values)
-    changes.pop("waiting_email_key", None)
     if changes:
         db.session.flush()
-        tell("updated", license_.id, changes)
-    return _with_plan(license_)
+        tell("updated", license_.id, changes, cause=cause)
+    return with_plan(license_)
 
 
-def suspend(license_: License) -> License:
-    """Stop a locked licence until it is reinstated. :raises LicenseNotActive: it is not active."""
-    if license_.status is not LicenseStatus.ACTIVE:
-        raise LicenseNotActive(None, status=license_.status)
-    return _move(license_, LicenseStatus.SUSPENDED, "suspended")
+def fulfill(license_: License, *, now: datetime, cause: Cause | None = None) -> License:
+    """Let a locked pending licence work: its time begins now, as far as its policy lets it begin so.
 
+    For the transaction of the payment itself.
 
-def reinstate(license_: License) -> License:
-    """Let a locked licence work again. :raises LicenseNotSuspended: it is not suspended."""
-    if license_.status is not LicenseStatus.SUSPENDED:
-        raise LicenseNotSuspended(None, status=license_.status)
-    return _move(license_, LicenseStatus.ACTIVE, "reinstated")
-
-
-def revoke(license_: License) -> License:
-    """End a locked licence for good. :raises LicenseAlreadyRevoked: it has ended."""
-    if license_.status is LicenseStatus.REVOKED:
-        raise LicenseAlreadyRevoked
-    return _move(license_, LicenseStatus.REVOKED, "revoked")
-
-
-def renew(license_: License, *, now: datetime, duration_days: int | None = None) -> License:
-    """Move a locked licence's expiry on, by the given or the policy's days.
-
-    Counted from the expiry, or from now where that has passed: a renewed licence always works.
-
-    :raises LicensePerpetual: it never expires. :raises LicenseAlreadyRevoked: it has ended.
-    :raises ValidationFailed: neither the call nor the policy has a duration.
+    :raises LicenseNotPending: it waits for nothing.
     """
-    if license_.status is LicenseStatus.REVOKED:
-        raise LicenseAlreadyRevoked
-    if license_.expires_at is None:
-        raise LicensePerpetual
-    days = duration_days or license_.policy.duration_days
-    if days is None:
-        raise ValidationFailed.of(
-            "duration_days", "This licence's policy has no duration; give one.", "REQUIRED"
-        )
-    before, basis = license_.expires_at, max(license_.expires_at, now)
-    after = later(basis, days=days)
-    license_.expires_at = after
-    db.session.flush()
-    tell("renewed", license_.id, {"expires_at": (before, after)})
-    return license_
+    expires_at = license_.expires_at or first_expiry(license_.policy, now)
+    due = first_due(license_.policy, now)
+    return move(license_, transitions.FULFILL, cause=cause, expires_at=expires_at, check_in_due_at=due)
+
+
+def suspend(license_: License, *, cause: Cause | None = None) -> License:
+    """Stop a locked licence until it is reinstated. :raises LicenseNotActive: it is not active."""
+    return move(license_, transitions.SUSPEND, cause=cause)
+
+
+def reinstate(license_: License, *, cause: Cause | None = None) -> License:
+    """Let a locked licence work again. :raises LicenseNotSuspended: it is not suspended."""
+    return move(license_, transitions.REINSTATE, cause=cause)
+
+
+def revoke(license_: License, *, cause: Cause | None = None) -> License:
+    """End a locked licence for good. :raises LicenseAlreadyRevoked: it has ended."""
+    return move(license_, transitions.REVOKE, cause=cause)
 
 
 def remove(license_: License) -> None:
-    """Delete a locked licence and its machines."""
+    """Delete a locked licence, its machines and its ledger; the audit trail stays."""
     tell("deleted", license_.id, {})
     db.session.delete(license_)
     db.session.flush()
 
 
 def claim_waiting(user_id: UUID) -> int:
-    """Give a user the licences that waited for the verified address. Returns how many."""
-    user = db.session.get(User, user_id)
+    """Give a user the licences that waited for the verified address. Returns how many.
+
+    A trial waits on where the user has had one of this product.
+    """
+    user = users.find_user(user_id, for_update=True)
     if user is None or not user.email_verified:
         return 0
-    claimed = db.session.scalars(
-        update(License)
+    waiting = (
+        select(License)
+        .options(joinedload(License.policy))
         .where(License.waiting_email_key == user.email_key, License.user_id.is_(None))
-        .values(user_id=user.id, waiting_email_key=None, version=License.version + 1)
-        .returning(License.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    for license_id in claimed:
-        changes = {"user_id": (None, user.id)}
-        tell("updated", license_id, changes)
-    return len(claimed)
+        .order_by(License.id)
+        .with_for_update(of=License)
+        .execution_options(populate_existing=True)
+    )
+    claimed = 0
+    for license_ in db.session.scalars(waiting).all():
+        if license_.policy.trial and not free_to_claim(license_.id, license_.product_id, user.id):
+            continue
+        license_.user_id, license_.waiting_email_key = user.id, None
+        db.session.flush()
+        settle_owner(license_)
+        cause = Cause(CauseKind.USER, str(user.id))  # who has proven the address
+        tell("updated", license_.id, {"user_id": (None, user.id)}, cause=cause)
+        claimed += 1
+    return claimed
 
 
-def _owner(user_id: UUID | None, email: str | None) -> tuple[UUID | None, str | None]:
-    """The owner's id, or the address key that the licence waits for."""
-    if user_id is not None and email is not None:
-        raise ValidationFailed.of("email", "Give either user_id or email.", "AMBIGUOUS")
-    if user_id is not None:
-        if db.session.scalar(select(User.id).where(User.id == user_id)) is None:
-            raise ValidationFailed.of("user_id", "There is no such user.", "NOT_FOUND")
-        return user_id, None
-    if email is None:
-        return None, None
-    user = users.find_by_email(email)
-    if user is not None and user.email_verified:
-        return user.id, None
-    return None, email_key(email)
-
-
-def _move(license_: License, status: LicenseStatus, verb: str) -> License:
-    changes = audit.apply(license_, {"status": status})
-    db.session.flush()
-    tell(verb, license_.id, changes)
-    return license_
-
-
-def _with_plan(license_: License) -> License:
-    """Read again, with policy and product."""
+def with_plan(license_: License) -> License:
+    """A licence that was changed here, read again with policy and product."""
     license_id = license_.id
     db.session.flush()
     db.session.expunge(license_)

@@ -1,4 +1,4 @@
-"""What happened to a licence, told at one place: the audit trail, the ledger, the outbox."""
+"""What happened to a licence, told at one place: audit trail, ledger, revocation list, outbox."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from devforge_api.core.context import occasion
 from devforge_api.core.db import db
 from devforge_api.core.outbox import emit
 from devforge_api.licenses.models import CauseKind, LedgerEntry
+from devforge_api.licenses.service import revocations
 
 # Seats come and go without changing what a licence is worth: they are in the audit trail alone.
 OF_SEATS = frozenset(
     {"activated", "deactivated", "taken_over", "machine_died", "machine_revived", "checked_in", "used"}
 )
+# Whether a licence holds may have changed, for those who cannot ask.
+OF_STANDING = frozenset({"revoked", "suspended", "reinstated", "deleted", "transferred"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +70,6 @@ def tell(
             changes=audit.shown(changes),
         )
         db.session.add(entry)
+    if verb in OF_STANDING or (verb == "updated" and "user_id" in changes):  # a new owner may be banned
+        revocations.note(license_id)
     emit(f"license.{verb}", license_id=str(license_id), **payload)

@@ -56,8 +56,6 @@ DETAILS = {
     "TOO_MANY_USERS": "has more users than it allows",
 }
 NOBODY = UUID(int=0)
-# What an activation itself remedies.
-REMEDIED_BY_ACTIVATION = frozenset({"NO_MACHINE", "NO_MACHINES", "FINGERPRINT_SCOPE_MISMATCH"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +136,12 @@ def known_facts(key: str, scope: Scope, *, now: datetime) -> Facts:
     return facts
 
 
-def decide(facts: Facts, scope: Scope) -> Verdict:
-    """The verdict on what is known; asks for no more than the first failing check needs."""
-    return judge(facts, failing_checks(facts, scope))
+def decide(facts: Facts, scope: Scope, *, passes: frozenset[str] = frozenset()) -> Verdict:
+    """The verdict on what is known; asks for no more than the first failing check needs.
+
+    :param passes: codes of checks that do not count, as the caller remedies them.
+    """
+    return judge(facts, (check for check in failing_checks(facts, scope) if check.code not in passes))
 
 
 def judge(facts: Facts, checks: Iterable[Check]) -> Verdict:

@@ -52,7 +52,8 @@ def rotate(purpose: str) -> None:
 def retire(kid: str, dry_run: bool) -> None:
     """Remove a key that no longer signs: what it signed is refused.
 
-    Tokens that it signed live for up to a week: wait that long after a rotation.
+    Tokens that it signed live for up to a week: wait that long after a rotation. Licence files hold
+    for as long as was asked for, and signed keys for good: remove a licensing key only once leaked.
     """
     try:
         with unit_of_work():
