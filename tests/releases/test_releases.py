@@ -191,6 +191,15 @@ def test_staff_read_releases_and_admins_write_them(api, drafted):
         assert [answer.status_code for answer in answers] == [writes] * 6
 
 
+def test_a_pipeline_publishes_by_a_token_for_nothing_else(api, drafted):
+    admin = api.reauthenticated(api.admin())
+    wanted = {"name": "Pipeline", "scopes": ["releases:write"]}
+    token = api.post("/auth/tokens", wanted, by=admin).json["data"]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert api.get(drafted, headers=headers).status_code == 403
+    assert api.post(f"{drafted}/publish", headers=headers).json["data"]["status"] == "published"
+
+
 def test_releases_are_filtered_and_sorted(api):
     admin, one, other = api.admin(), api.product(), api.product()
     now = utc_now()
