@@ -11,7 +11,6 @@ from devforge_api.licenses.queries.lists import (
     MACHINES,
     POLICIES,
     PRODUCTS,
-    components,
     find_license_user,
     find_machine,
     get_license,
