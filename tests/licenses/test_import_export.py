@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 
 from devforge_api.core.db import db
-from devforge_api.licenses.cli import files
+from devforge_api.licenses.cli import bulk
 from devforge_api.licenses.models import License
 
 OLD_KEY = "ABCD-EFGH-IJKL-MNOP-0001"
@@ -136,7 +136,7 @@ def test_a_head_that_says_nothing_is_refused_and_nothing_is_made(api, plan, load
 
 
 def test_a_dry_run_tells_the_same_and_makes_nothing(api, plan, load, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 2)
+    monkeypatch.setattr(bulk, "BATCH", 2)
     text = f"policy,key\ndev-forge/pro,{OLD_KEY}\ndev-forge/pro,{OLD_KEY}2\ndev-forge/pro,{OLD_KEY}\nnone,\n"
     told, errors = load(text, "--dry-run", code=1)
     assert told == {"would_be_made": 2, "there_already": 0, "bad": 2}
@@ -145,9 +145,9 @@ def test_a_dry_run_tells_the_same_and_makes_nothing(api, plan, load, monkeypatch
 
 
 def test_an_import_that_is_interrupted_goes_on_where_it_stopped(api, plan, load, monkeypatch):
-    monkeypatch.setattr(files, "BATCH", 3)
+    monkeypatch.setattr(bulk, "BATCH", 3)
     text = "policy,email\n" + "".join(f"dev-forge/pro,p{n}@example.com\n" for n in range(10))
-    taken, take = [], files.Import.take
+    taken, take = [], bulk.Import.take
 
     def killed(self, lines, *, now):
         taken.append(len(lines))
@@ -157,7 +157,7 @@ def test_an_import_that_is_interrupted_goes_on_where_it_stopped(api, plan, load,
         return done
 
     with monkeypatch.context() as patched:
-        patched.setattr(files.Import, "take", killed)
+        patched.setattr(bulk.Import, "take", killed)
         load(text, code=1)
     assert count(api) == 6
     assert load(text)[0] == {"made": 4, "there_already": 6, "bad": 0}
