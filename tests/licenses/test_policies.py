@@ -1,7 +1,10 @@
 """A policy's terms on the wire: every one of them, their defaults, and what they must be together."""
 
 import pytest
+from sqlalchemy import update
 
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.licenses.models import Policy
 from tests.factories import code_of
 
 DEFAULTS: dict[str, object] = {
@@ -188,3 +191,14 @@ def test_a_part_is_judged_with_what_the_policy_says_already(api, policy):
     assert api.patch(policy, months, by=admin).json["data"]["duration_months"] == 1
     assert api.patch(policy, {"trial": True}, by=admin).status_code == 200
     assert api.patch(policy, {"duration_months": None}, by=admin).json["error"]["field"] == "trial"
+
+
+def test_a_policy_of_before_the_rules_is_edited_all_the_same(app, api):
+    admin, policy_id = api.admin(), api.policy()
+    with app.app_context(), unit_of_work():
+        values = {"floating": False, "max_machines": None}
+        db.session.execute(update(Policy).where(Policy.id == policy_id).values(values))
+    path = f"/policies/{policy_id}"
+    assert api.patch(path, {"name": "old"}, by=admin).json["data"]["name"] == "old"
+    refused = api.patch(path, {"overage": "always"}, by=admin)
+    assert [one["field"] for one in refused.json["error"]["details"]] == ["overage"]

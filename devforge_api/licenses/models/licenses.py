@@ -220,7 +220,7 @@ class LedgerEntry(Model):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     license_id: Mapped[UUID] = mapped_column(ForeignKey("licenses.id", ondelete="CASCADE"))
-    event: Mapped[str]  # as the outbox names it, without "license."
+    event: Mapped[str]  # as the outbox names it, without "license."; or "policy_changed"
     cause: Mapped[CauseKind] = mapped_column(checked_enum(CauseKind))
     cause_id: Mapped[str | None]  # of the user, policy or payment event
     reason: Mapped[str | None] = mapped_column(Text)  # in the words of whoever did it

@@ -16,7 +16,7 @@ from devforge_api.core.idempotency import idempotent
 from devforge_api.core.responses import carries_secret, check_precondition
 from devforge_api.core.security import requires
 from devforge_api.licenses import queries
-from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound
+from devforge_api.licenses.errors import LicenseNotFound, MachineNotFound, TrialUsed
 from devforge_api.licenses.models import License, Machine
 from devforge_api.licenses.routes import blp
 from devforge_api.licenses.routes.shared import locked, reader, visible
@@ -44,6 +44,7 @@ class Licenses(MethodView):
     @blp.arguments(LicenseCreateSchema)
     @idempotent
     @blp.response(201, LicenseSchema, location=lambda license_: f"/api/v1/licenses/{license_.id}")
+    @blp.raises(TrialUsed)
     def post(self, data: dict[str, Any]) -> License:
         """Issue a licence"""
         carries_secret()
@@ -65,7 +66,7 @@ class OneLicense(MethodView):
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
     @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
+    @blp.raises(LicenseNotFound, TrialUsed, PreconditionFailed, EditConflict)
     @unit_of_work()
     def put(self, data: dict[str, Any], license_id: UUID) -> License:
         """Replace what can be changed of a licence"""
@@ -75,7 +76,7 @@ class OneLicense(MethodView):
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema(partial=True))
     @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
+    @blp.raises(LicenseNotFound, TrialUsed, PreconditionFailed, EditConflict)
     @unit_of_work()
     def patch(self, data: dict[str, Any], license_id: UUID) -> License:
         """Change part of a licence"""

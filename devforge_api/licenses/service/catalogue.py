@@ -92,6 +92,7 @@ def update(kind: Kind, row: Any, values: Mapping[str, Any]) -> Any:
     codes = values.pop("entitlements", None)
     if values.get("product_id", getattr(row, "product_id", None)) != getattr(row, "product_id", None):
         raise ValidationFailed.of("product_id", "A policy stays with its product.", "IMMUTABLE")
+    known = rules.broken(row) if kind is POLICY else ()
     changes = audit.apply(row, values)
     if codes is not None and sorted(set(codes)) != row.entitlements:
         before = row.entitlements
@@ -99,7 +100,7 @@ def update(kind: Kind, row: Any, values: Mapping[str, Any]) -> Any:
         row.updated_at = utc_now()  # a column of its own, or the version would stay
     if changes:
         if kind is POLICY:
-            rules.check(row)
+            rules.check(row, known=known)
         try:
             with db.session.begin_nested():
                 db.session.flush()

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from devforge_api.core.clock import utc_now
+from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.models import License, LicenseEntitlement
@@ -57,6 +57,6 @@ def replace(license_: License, wanted: Iterable[Mapping[str, object]]) -> None:
 def _told(own: Mapping[str, object]) -> list[str]:
     """As the ledger keeps them: the code, and until when."""
     return [
-        f"{code} until {until.isoformat()}" if isinstance(until, datetime) else code
+        f"{code} until {rfc3339(until)}" if isinstance(until, datetime) else code
         for code, until in sorted(own.items())
     ]

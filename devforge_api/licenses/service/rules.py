@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.models import ExpiryBasis, ExpiryStrategy, Overage, Policy
@@ -10,18 +10,30 @@ from devforge_api.licenses.models import ExpiryBasis, ExpiryStrategy, Overage, P
 ENDING = (ExpiryStrategy.RESTRICT, ExpiryStrategy.REVOKE)
 
 
-def check(policy: Policy) -> None:
+Rule = tuple[str, str, str]  # field, code, message
+
+
+def check(policy: Policy, *, known: Collection[Rule] = ()) -> None:
     """Refuse terms that contradict each other, or that no licence could satisfy.
 
+    :param known: what was `broken` before an edit: older policies can be edited all the same.
     :raises ValidationFailed: naming every field that is concerned.
     """
-    details = [{"field": field, "code": code, "message": message} for field, code, message in _broken(policy)]
+    details = [
+        {"field": field, "code": code, "message": message}
+        for field, code, message in broken(policy)
+        if (field, code, message) not in known
+    ]
     if details:
         raise ValidationFailed(details)
 
 
-def _broken(policy: Policy) -> Iterator[tuple[str, str, str]]:
-    """Field, code and message of each rule that is broken."""
+def broken(policy: Policy) -> list[Rule]:
+    """The rules that a policy breaks."""
+    return list(_broken(policy))
+
+
+def _broken(policy: Policy) -> Iterator[Rule]:
     lasting = policy.duration_days is None and policy.duration_months is None
     if policy.duration_days is not None and policy.duration_months is not None:
         yield "duration_months", "AMBIGUOUS", "Give either duration_days or duration_months."
