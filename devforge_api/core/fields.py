@@ -28,9 +28,9 @@ from marshmallow.fields import (
 from devforge_api.core.clock import rfc3339
 
 __all__ = [
-    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Function", "Int",
-    "JsonObject", "List", "Locale", "Method", "Nested", "QueryInt", "QueryNames", "Raw", "String", "Text",
-    "Timestamp", "Url",
+    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Filled", "Function",
+    "Int", "JsonObject", "List", "Locale", "Method", "Nested", "QueryInt", "QueryNames", "Raw", "String",
+    "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
@@ -42,6 +42,18 @@ class Text(fields.String):
     def __init__(self, *, min: int = 1, max: int = 255, **kwargs: Any) -> None:
         checks = [validate.Length(min=min, max=max), *kwargs.pop("validate", [])]
         super().__init__(validate=checks, **kwargs)
+
+
+class Filled(Text):
+    """Text in which there is something to see; spaces around it are its own."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if text.isspace():
+            raise ValidationError("Must not be blank.")
+        return text
 
 
 class Code(Text):

@@ -65,9 +65,10 @@ def _reader(field: fields.Field[Any], key: str) -> Read:
     if bounds is None:
         return lambda value: _by_field(field, key, value)
     least, most = bounds
+    filled = isinstance(field, fields.Filled)
 
     def text(value: Any) -> Any:
-        if type(value) is str and least <= len(value) <= most:
+        if type(value) is str and least <= len(value) <= most and not (filled and value.isspace()):
             return value
         return _by_field(field, key, value)
 
@@ -83,7 +84,9 @@ def _by_field(field: fields.Field[Any], key: str, value: Any) -> Any:
 
 def _bounds(field: fields.Field[Any]) -> tuple[int, int] | None:
     """Shortest and longest text, of a field that asks for nothing else."""
-    if type(field) is not fields.Text or len(field.validators) != 1:
+    if (type(field) is not fields.Text and not isinstance(field, fields.Filled)) or len(
+        field.validators
+    ) != 1:
         return None
     length = field.validators[0]
     if type(length) is not validate.Length or length.min is None or length.max is None:

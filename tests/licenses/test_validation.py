@@ -79,6 +79,11 @@ def test_the_nonce_comes_back_only_if_it_was_sent(api, verdict):
         ({"version": 1.4}, "version"),
         ({"product": ""}, "product"),
         ({"product": 5}, "product"),
+        ({"product": " "}, "product"),
+        ({"fingerprint": " \t"}, "fingerprint"),  # else all machines whose hash is lacking would be one
+        ({"fingerprints": ["m1", "\u2003"]}, "fingerprints.1"),
+        ({"components": [" "]}, "components.0"),
+        ({"entitlements": ["\n"]}, "entitlements.0"),
         ({"nonce": "n" * 257}, "nonce"),
         ({"user_id": "me"}, "user_id"),
         ({"policy_id": 1}, "policy_id"),
@@ -122,8 +127,8 @@ def test_the_answer_describes_the_licence_and_hides_the_key(api, activate):
 
 
 def test_the_answer_tells_limits_deadlines_and_what_a_replaced_key_is_worth(api, app, verdict, edit):
-    terms = {"max_cores": 16, "max_users": 5, "max_uses": 100, "require_heartbeat": True, "trial": True}
-    license_ = api.license(owner=api.person(), policy=terms)
+    terms = {"max_cores": 16, "max_users": 5, "max_uses": 100, "require_heartbeat": True}
+    license_ = api.license(owner=api.person(), policy={**terms, "trial": True, "duration_days": 30})
     due = datetime(2031, 1, 2, tzinfo=UTC)
     edit("license", license_.id, core_count=4, user_count=2, uses=7, check_in_due_at=due)
     shown = verdict(license_)["license"]
@@ -166,6 +171,25 @@ def test_validation_is_one_query_and_writes_nothing(api, count_queries, activate
     for statement in seen:
         assert statement.startswith("SELECT")
         assert "FOR UPDATE" not in statement
+
+
+def test_an_explanation_costs_a_statement_more_where_its_remedy_holds_something(api, count_queries, seat):
+    full = api.license(policy={"max_machines": 1})
+    seat(full, "m1")
+    expired = api.license(expires_at=utc_now())
+    for license_, scope, statements in [
+        (full, {}, 1),
+        (full, {"product": "x", "entitlements": ["y"]}, 1),
+        (full, {"fingerprint": "m2"}, 2),  # the machines
+        (expired, {}, 2),  # the link
+        (expired, {"version": "1.0"}, 5),  # the version in question, the newest one, the link twice
+    ]:
+        body = {"key": license_.key, **scope}
+        api.post("/licenses/validate?explain=true", body)
+        with count_queries() as seen:
+            api.post("/licenses/validate?explain=true", body)
+        assert len(seen) == statements, seen
+    assert all(statement.startswith("SELECT") and "FOR UPDATE" not in statement for statement in seen)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Releases: drafted, published, withdrawn; what was public once stays known."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_repeated_request_drafts_once(api):
         ("version", None),
         ("product_id", "dev-forge"),
         ("product_id", None),
-        ("product_id", str(uuid4())),
+        ("product_id", "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"),
         ("metadata", None),
         ("status", "published"),
         ("published_at", "2026-01-01T00:00:00Z"),
@@ -189,6 +189,15 @@ def test_staff_read_releases_and_admins_write_them(api, drafted):
             api.post(f"{drafted}/yank", by=person),
         ]
         assert [answer.status_code for answer in answers] == [writes] * 6
+
+
+def test_a_pipeline_publishes_by_a_token_for_nothing_else(api, drafted):
+    admin = api.reauthenticated(api.admin())
+    wanted = {"name": "Pipeline", "scopes": ["releases:write"]}
+    token = api.post("/auth/tokens", wanted, by=admin).json["data"]["token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    assert api.get(drafted, headers=headers).status_code == 403
+    assert api.post(f"{drafted}/publish", headers=headers).json["data"]["status"] == "published"
 
 
 def test_releases_are_filtered_and_sorted(api):

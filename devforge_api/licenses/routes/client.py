@@ -13,7 +13,7 @@ from devforge_api.core.security import public
 from devforge_api.licenses.routes import blp
 from devforge_api.licenses.schemas.client import ExplainQuerySchema, ValidateSchema, VerdictSchema
 from devforge_api.licenses.service import last_seen, validation
-from devforge_api.licenses.service.explanations import explain
+from devforge_api.licenses.service.explanations import Explained, explain
 from devforge_api.licenses.service.validation import Scope
 
 
@@ -29,7 +29,11 @@ class Validate(MethodView):
     def post(self, data: dict[str, Any], query: dict[str, Any]) -> dict[str, Any]:
         """Validate a licence key"""
         now, scope = utc_now(), _scope(data)
-        verdict = validation.validate(data["key"], scope, now=now)
+        checks: list[Explained] | None = None
+        if query["explain"]:
+            verdict, checks = explain(data["key"], scope, now=now)
+        else:
+            verdict = validation.validate(data["key"], scope, now=now)
         if verdict.facts:
             last_seen.note(verdict.facts.license_id, now)
         answer = {
@@ -39,8 +43,8 @@ class Validate(MethodView):
             "facts": verdict.facts,
             "ts": now,
         }
-        if query["explain"]:
-            answer["checks"] = explain(verdict, scope)
+        if checks is not None:
+            answer["checks"] = checks
         return answer | {"nonce": data["nonce"]} if "nonce" in data else answer
 
 

@@ -15,22 +15,22 @@ class ValidateSchema(BaseSchema):
     """A key, and what it shall be valid for."""
 
     key = KeyField(**KEY)
-    fingerprint = fields.Text(**FINGERPRINT)
+    fingerprint = fields.Filled(**FINGERPRINT)
     fingerprints = fields.List(
-        fields.Text(),
+        fields.Filled(),
         validate=validate.Length(max=20),
         metadata={"description": "Instead of fingerprint; the policy says how many must match."},
     )
     components = fields.List(
-        fields.Text(),
+        fields.Filled(),
         validate=validate.Length(max=20),
         metadata={"description": "Fingerprints of parts of one machine, hashed.", "example": ["9b1c44d0"]},
     )
-    product = fields.Text(max=64, metadata={"description": "Code or id.", "example": "dev-forge"})
+    product = fields.Filled(max=64, metadata={"description": "Code or id.", "example": "dev-forge"})
     policy_id = fields.UUID()
     user_id = fields.UUID()
     entitlements = fields.List(
-        fields.Text(max=64),
+        fields.Filled(max=64),
         validate=validate.Length(max=100),
         metadata={"description": "Codes, all of which must be included.", "example": ["cloud-sync"]},
     )

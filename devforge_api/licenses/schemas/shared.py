@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import ValidationError
-
 from devforge_api.core import fields
 
 SOME_ID: Any = {"metadata": {"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"}}
@@ -23,14 +21,8 @@ FINGERPRINT: Any = {
 }
 
 
-class KeyField(fields.Text):
+class KeyField(fields.Filled):
     """A licence key as it was typed: anything that is not blank, up to 512 characters."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max=512, required=True, **kwargs)
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text: str = super()._deserialize(value, attr, data, **kwargs)
-        if not text.strip():
-            raise ValidationError("Must not be blank.")
-        return text

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,8 +22,10 @@ from devforge_api.licenses.service.validation import (
     Verdict,
     covered_until,
     failing_checks,
+    find_known,
     is_dead,
     is_expired,
+    judge,
 )
 
 Remedy = dict[str, Any]  # an action, its detail, and what is needed for it: `RemedySchema`
@@ -39,15 +41,17 @@ class Explained:
     remedy: Remedy
 
 
-def explain(verdict: Verdict, scope: Scope) -> list[Explained]:
-    """Every failing check, in the order that decides the verdict, each with its remedy.
+def explain(key: str, scope: Scope, *, now: datetime) -> tuple[Verdict, list[Explained]]:
+    """The verdict on a key, and every failing check in the order that decides it.
 
     One statement more for a list of machines, a link or a version, where a remedy holds one.
     """
-    if verdict.facts is None:
-        return [_explained(Check(verdict.code), _FIXED[verdict.code])]
-    facts = verdict.facts
-    return [_explained(check, _remedy(check.code, facts, scope)) for check in failing_checks(facts, scope)]
+    facts = find_known(key, scope, now=now)
+    if facts is None:
+        unknown = Check("NOT_FOUND")
+        return Verdict(False, unknown.code), [_explained(unknown, _FIXED[unknown.code])]
+    checks = list(failing_checks(facts, scope))
+    return judge(facts, checks), [_explained(check, _remedy(check.code, facts, scope)) for check in checks]
 
 
 def _explained(check: Check, remedy: Remedy) -> Explained:

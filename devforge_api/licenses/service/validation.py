@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -100,12 +100,17 @@ class Verdict:
 
 def validate(key: str, scope: Scope, *, now: datetime) -> Verdict:
     """The verdict on a key: one statement, no lock, no write."""
+    facts = find_known(key, scope, now=now)
+    return Verdict(False, "NOT_FOUND") if facts is None else decide(facts, scope)
+
+
+def find_known(key: str, scope: Scope, *, now: datetime) -> Facts | None:
+    """`known_facts`, or None for an unknown key, in the same time."""
     try:
-        facts = known_facts(key, scope, now=now)
+        return known_facts(key, scope, now=now)
     except LicenseNotFound:
         _look_up_in_vain(scope)
-        return Verdict(False, "NOT_FOUND")
-    return decide(facts, scope)
+        return None
 
 
 def _look_up_in_vain(scope: Scope) -> None:
@@ -132,14 +137,17 @@ def known_facts(key: str, scope: Scope, *, now: datetime) -> Facts:
 
 
 def decide(facts: Facts, scope: Scope, *, passes: frozenset[str] = frozenset()) -> Verdict:
-    """The first check that fails decides; if none does, the first that has something to say.
+    """The verdict on what is known; asks for no more than the first failing check needs.
 
     :param passes: codes of checks that do not count, as the caller remedies them.
     """
+    return judge(facts, (check for check in failing_checks(facts, scope) if check.code not in passes))
+
+
+def judge(facts: Facts, checks: Iterable[Check]) -> Verdict:
+    """The first check that fails decides; if none does, the first that has something to say."""
     said = None
-    for check in failing_checks(facts, scope):
-        if check.code in passes:
-            continue
+    for check in checks:
         if not check.valid:
             return Verdict(False, check.code, facts)
         said = said or check
