@@ -6,10 +6,16 @@ import pytest
 from sqlalchemy import func, select
 
 from devforge_api.audit.models import AuditEvent
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.flushing import flush
 from devforge_api.core.outbox import OutboxRow
+from devforge_api.licenses.errors import VerdictRefused
 from devforge_api.licenses.models import License, Machine, Policy
+from devforge_api.licenses.service import ensuring
 from devforge_api.licenses.service.certificates import read, secret_of
+from devforge_api.licenses.service.seats import Applicant
+from devforge_api.licenses.service.validation import Scope, known_facts
 from tests.factories import code_of
 from tests.licenses.test_activation_races import counts
 
@@ -60,6 +66,7 @@ def test_the_lease_is_a_file_for_this_machine(app, api, ensure):
 def test_a_seat_that_is_held_costs_one_select_and_one_update_and_is_not_told(app, api, ensure, count_queries):
     license_ = api.license(policy={"require_heartbeat": True, "check_in_days": 7})
     ensure(license_, components=PARTS)
+    flush(app)  # a licence without end is looked at until its first validation is written
     ensure(license_)
 
     def told():
@@ -135,6 +142,30 @@ def test_a_licence_that_does_not_stand_gives_neither_seat_nor_lease(app, api, en
     api.post(f"/licenses/{license_.id}/revoke", by=admin)
     assert refused(ensure(license_, "m1")) == "REVOKED"
     assert counts(app, license_) == (1, 1)
+
+
+def test_a_revocation_between_reading_and_writing_gives_no_lease(app, api, ensure):
+    license_ = api.license()
+    ensure(license_)
+    scope = Scope(fingerprints=("m1",))
+    with app.app_context():
+        facts = known_facts(license_.key, scope, now=utc_now())
+        api.post(f"/licenses/{license_.id}/revoke", by=api.admin())
+        with pytest.raises(VerdictRefused) as raised, unit_of_work():
+            ensuring.ensure(facts, license_.key, Applicant("m1"), scope)
+        assert raised.value.code == "REVOKED"
+        assert db.session.scalar(select(Machine.lease_counter)) == 1
+
+
+def test_a_licence_that_begins_with_its_first_validation_begins_with_it(app, api, activate, ensure):
+    license_ = api.license(policy={"duration_days": 3, "expiry_basis": "from_first_validation"})
+    assert activate(license_, "m1").status_code == 201
+    answer = ensure(license_)
+    assert answer["license"]["expires_at"] is not None
+    assert answer["lease"]["expires_at"] == answer["license"]["expires_at"]
+    flush(app)
+    with app.app_context():
+        assert db.session.scalar(select(License.first_validated_at)) is not None
 
 
 def test_scopes_are_checked_as_by_a_validation(api, ensure):

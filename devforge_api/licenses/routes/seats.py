@@ -36,7 +36,7 @@ from devforge_api.licenses.schemas.seats import (
     HeldSeatSchema,
     TakeoverSchema,
 )
-from devforge_api.licenses.service import activation, ensuring, heartbeats, takeover
+from devforge_api.licenses.service import activation, ensuring, heartbeats, last_seen, takeover
 from devforge_api.licenses.service.ensuring import Ensured
 from devforge_api.licenses.service.seats import Applicant
 from devforge_api.licenses.service.validation import Scope, known_facts
@@ -163,6 +163,7 @@ def _ensured(key: str, applicant: Applicant, scope: Scope, *, now: datetime) -> 
     facts = None
     try:
         facts = known_facts(key, scope, now=now)
+        last_seen.note(facts.license_id, now)
         with unit_of_work():
             ensured = ensuring.ensure(facts, key, applicant, scope)
     except LicenseNotFound:

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from devforge_api.licenses.errors import MachineNotFound, VerdictRefused
-from devforge_api.licenses.models import CullStrategy, Machine
+from devforge_api.licenses.models import CullStrategy, ExpiryBasis, Machine
 from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components
-from devforge_api.licenses.service import check_in, heartbeats, seats
+from devforge_api.licenses.service import check_in, durations, heartbeats, seats
 from devforge_api.licenses.service.seats import Applicant
 from devforge_api.licenses.service.validation import Scope, Verdict, decide, known_facts
 
@@ -23,12 +23,13 @@ BY_A_SEAT = frozenset({
 class Visit:
     """What a call does for a machine, beside giving it a seat.
 
-    :param beats: it is a heartbeat. :param checks_in: it is a check-in. :param leases: it gets a lease.
+    :param beats: it is a heartbeat. :param validates: it is a validation, and a check-in.
+    :param leases: it gets a lease.
     :param passes: failing checks in spite of which a machine keeps the seat that it holds.
     """
 
     beats: bool = False
-    checks_in: bool = False
+    validates: bool = False
     leases: bool = False
     passes: frozenset[str] = frozenset()
 
@@ -94,8 +95,7 @@ def settle(facts: Facts, key: str, applicant: Applicant, scope: Scope, visit: Vi
     if settled is None:
         facts = without_lost_seat(facts, key, scope)
         verdict = admit(facts, applicant, scope, BY_A_SEAT | _passes(facts, visit))
-        if visit.checks_in:
-            check_in.renew_due(facts)
+        _heard_of(facts, visit)
         machine = seats.take(facts, applicant, beats=visit.beats, leases=visit.leases)
         settled = Settled(verdict, machine, created=True, moved=True)
     return settled
@@ -109,12 +109,22 @@ def return_seat(facts: Facts, applicant: Applicant, scope: Scope, visit: Visit) 
     if not facts.seats or _is_gone(facts, facts.seats[0]):
         return None
     verdict = admit(facts, applicant, scope, _passes(facts, visit))
-    # Before the machine: the licence's row is locked first.
-    due = check_in.renew_due(facts) if visit.checks_in else facts.check_in_due_at
+    moved = _heard_of(facts, visit)  # before the machine: the licence's row is locked first
     machine = seats.touch(facts, facts.seats[0], beats=visit.beats, leases=visit.leases)
     if machine is None:
         return None
-    return Settled(verdict, machine, moved=due != facts.check_in_due_at)
+    return Settled(verdict, machine, moved=moved)
+
+
+def _heard_of(facts: Facts, visit: Visit) -> bool:
+    """What a validation begins, and a check-in moves. Returns whether the licence may be another now."""
+    if not visit.validates:
+        return False
+    due = check_in.renew_due(facts)
+    first = facts.first_validated_at is None and facts.expires_at is None
+    if first:  # not some seconds later, as for others: a lease must not outlive the licence
+        durations.begin(facts.license_id, ExpiryBasis.FIRST_VALIDATION, facts.at)
+    return first or due != facts.check_in_due_at
 
 
 def without_lost_seat(facts: Facts, key: str, scope: Scope) -> Facts:

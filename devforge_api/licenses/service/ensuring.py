@@ -14,7 +14,7 @@ from devforge_api.licenses.service.leases import Lease
 from devforge_api.licenses.service.seats import Applicant
 from devforge_api.licenses.service.validation import Check, Scope, decide, known_facts
 
-ENSURING = Visit(beats=True, checks_in=True, leases=True, passes=frozenset({"OVERDUE"}))
+ENSURING = Visit(beats=True, validates=True, leases=True, passes=frozenset({"OVERDUE"}))
 
 
 @dataclass(frozen=True, slots=True)

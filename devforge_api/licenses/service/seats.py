@@ -30,6 +30,7 @@ from devforge_api.licenses.models import (
     ExpiryBasis,
     HeartbeatBasis,
     License,
+    LicenseStatus,
     Machine,
     MachineComponent,
     Uniqueness,
@@ -262,18 +263,22 @@ def touch(facts: Facts, seat: Seat, *, beats: bool = False, leases: bool = False
 
     :param beats: by a heartbeat, which keeps it alive or revives it.
     :param leases: it gets a lease, so its counter grows.
-    :returns: the machine; None: it has lost its seat, or cannot be revived any more.
+    :returns: the machine; None: it has lost its seat, cannot be revived any more, or its licence does
+        not stand any more and gives no lease.
     """
     values: dict[str, Any] = {"last_seen_at": facts.at}
-    if leases:
+    held: list[ColumnElement[bool]] = [Machine.id == seat.machine_id]
+    if leases:  # which outlives the moment: a revocation that was faster refuses it
         values["lease_counter"] = Machine.lease_counter + 1
+        standing = License.status == LicenseStatus.ACTIVE
+        held.append(select(License.id).where(License.id == Machine.license_id, standing).exists())
     if not beats:
-        return _update(seat.machine_id, values)
+        return _update(values, *held)
     values |= {"last_heartbeat_at": facts.at, "heartbeat_due_at": next_due(facts), "died_at": None}
     if is_lost(facts, seat):
         return None
     if is_dead(facts, seat):  # of two heartbeats at once, one revives it
-        machine = _update(seat.machine_id, values, Machine.heartbeat_due_at == seat.heartbeat_due_at)
+        machine = _update(values, *held, Machine.heartbeat_due_at == seat.heartbeat_due_at)
         if machine is not None:
             due = (seat.heartbeat_due_at, machine.heartbeat_due_at)
             changes = {"machine_id": (machine.id, machine.id), "heartbeat_due_at": due}
@@ -281,15 +286,15 @@ def touch(facts: Facts, seat: Seat, *, beats: bool = False, leases: bool = False
             return machine
     revival = facts.terms.revival_seconds
     if not facts.terms.require_heartbeat or revival is None:
-        return _update(seat.machine_id, values)
+        return _update(values, *held)
     due_at, cutoff = Machine.heartbeat_due_at, facts.at - timedelta(seconds=revival)
-    return _update(seat.machine_id, values, or_(due_at.is_(None), due_at > cutoff))
+    return _update(values, *held, or_(due_at.is_(None), due_at > cutoff))
 
 
-def _update(machine_id: UUID, values: dict[str, Any], *conditions: ColumnElement[bool]) -> Machine | None:
+def _update(values: dict[str, Any], *conditions: ColumnElement[bool]) -> Machine | None:
     statement = (
         update(Machine)
-        .where(Machine.id == machine_id, *conditions)
+        .where(*conditions)
         .values(values)
         .returning(Machine, Machine.component_list.expression)
         .execution_options(synchronize_session=False, populate_existing=True)
