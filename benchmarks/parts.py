@@ -13,8 +13,8 @@ import secrets
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +33,7 @@ from tests import servers
 
 NODE_FILES = ("package.json", "package-lock.json", "common.js", "fastify_app.js", "express_app.js")
 LICENSES, USERS, TOKENS = 50_000, 10_000, 2_000
+FEW_USERS = 100  # where licences alone are asked about
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Parts:
     :param database_process: PostgreSQL's main process; ``redis_process`` likewise.
     :param plotter: the peers' Python, which has matplotlib.
     :param password_hash: a hash that Dev Forge API made of ``PASSWORD``.
+    :param filled: another one of ours, in a folder of its own, with so many licences.
     """
 
     systems: list[System]
@@ -51,6 +53,7 @@ class Parts:
     plotter: Path
     password_hash: str
     versions: dict[str, str]
+    filled: Callable[[Path, int], AbstractContextManager[System]]
 
 
 @contextmanager
@@ -59,6 +62,16 @@ def prepared(folder: Path) -> Iterator[Parts]:
     python, node = _python_packages(folder), _node_packages(folder)
     with servers.postgres_server() as database, servers.redis_server() as redis_server:
         name = servers.database_name
+
+        @contextmanager
+        def filled(within: Path, licenses: int) -> Iterator[System]:
+            purpose = name(f"with{licenses}")
+            url = servers.create_database(database, purpose)
+            try:
+                yield _ours(within, url, redis_server, licenses=licenses, users=FEW_USERS)[0]
+            finally:
+                servers.drop_database(database, purpose)
+
         try:
             ours, password_hash = _ours(folder, servers.create_database(database, name("ours")), redis_server)
             peers = _peers(servers.create_database(database, name("peers")), redis_server, python, node)
@@ -69,6 +82,7 @@ def prepared(folder: Path) -> Iterator[Parts]:
                 plotter=python,
                 password_hash=password_hash,
                 versions=_versions(database, redis_server, python, node),
+                filled=filled,
             )
         finally:
             for purpose in ("ours", "peers"):
@@ -151,9 +165,11 @@ def _digest(path: Path) -> str:
 # --- Databases ---------------------------------------------------------------------------
 
 
-def _ours(folder: Path, database_url: str, redis_server: str) -> tuple[System, str]:
+def _ours(
+    folder: Path, database_url: str, redis_server: str, *, licenses: int = LICENSES, users: int = USERS
+) -> tuple[System, str]:
     """Dev Forge API on a migrated and filled database, and a password's hash."""
-    say(f"Filling the databases: {LICENSES:,} licences, {USERS:,} users …")
+    say(f"Filling the databases: {licenses:,} licences, {users:,} users …")
     data = folder / "data"
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir()
@@ -166,7 +182,7 @@ def _ours(folder: Path, database_url: str, redis_server: str) -> tuple[System, s
     )
     output = folder / "material.json"
     run([sys.executable, "-m", "flask", "--app", "wsgi", "db", "upgrade"], environ=environ)
-    volumes = ["--licenses", str(LICENSES), "--users", str(USERS), "--tokens", str(TOKENS)]
+    volumes = ["--licenses", str(licenses), "--users", str(users), "--tokens", str(TOKENS)]
     run([sys.executable, "-m", "benchmarks.seed", str(output), *volumes], environ=environ)
     material = json.loads(output.read_text()) | {"password": PASSWORD}
     return systems.ours(environ, material), material["password_hash"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.scenarios import (
     ARGON2,
+    GROWTH,
     LOGIN,
     OURS,
     SCENARIOS,
@@ -104,8 +105,14 @@ def scenario_sections(summary: Summary) -> list[str]:
                 _scenario_table(summary, scenario),
                 _silent(summary, scenario),
             ]
+    if any(summary.has(scenario.name) for scenario in GROWTH.values()):
+        sections += ["### V by the number of licences", _own_table(summary, GROWTH.values())]
     if summary.has(LOGIN.name):
-        sections += ["### Sign-ins", _login_table(summary), _login_words(summary)]
+        sections += [
+            "### Sign-ins",
+            _own_table(summary, (LOGIN, V_ALONE, V_BESIDE_LOGIN)),
+            _login_words(summary),
+        ]
     return [section for section in sections if section]
 
 
@@ -154,11 +161,10 @@ def _silent(summary: Summary, scenario: Scenario) -> str:
     return f"Of the {SILENT} were still open in the end, at the least: {', '.join(closed)}."
 
 
-def _login_table(summary: Summary) -> str:
+def _own_table(summary: Summary, scenarios: Iterable[Scenario]) -> str:
+    """Loads on Dev Forge API alone."""
     lines = [
-        _line(summary, scenario, OURS, scenario.title)
-        for scenario in (LOGIN, V_ALONE, V_BESIDE_LOGIN)
-        if summary.has(scenario.name)
+        _line(summary, scenario, OURS, scenario.title) for scenario in scenarios if summary.has(scenario.name)
     ]
     return table(("load", *COLUMNS[1:-1]), [line[:-1] for line in lines])
 

@@ -30,6 +30,7 @@ class Scenario:
 SCENARIOS = (
     Scenario("V32", "V: validate a licence key, 32 connections, saturated", "V", 32),
     Scenario("R32", "R: who is signed in, 32 connections, saturated", "R", 32),
+    Scenario("V64", "V, 64 connections, saturated", "V", 64),
     Scenario("V200", "V, 200 connections, saturated", "V", 200),
     Scenario("V1000", "V, 1,000 requests a second offered", "V", 64, rate=1_000),
     Scenario(
@@ -42,13 +43,18 @@ ARGON2 = Scenario("argon2", "argon2 alone, one process for each web process", "a
 LOGIN = Scenario("login", f"Sign-ins, {LOGIN_CONNECTIONS} connections, saturated", "login", LOGIN_CONNECTIONS)
 V_ALONE = Scenario("V200ps", "V, 200 requests a second offered", "V", 64, rate=200)
 V_BESIDE_LOGIN = Scenario("V200ps-login", "The same beside these sign-ins", "V", 64, rate=200)
+# By the number of licences.
+GROWTH = {
+    count: Scenario(f"V-{count}", f"{count:,} licences, 200 requests a second offered", "V", 64, rate=200)
+    for count in (1_000, 100_000, 1_000_000)
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """A target: a figure of ours, by itself or as a ratio to another row's.
 
-    :param figure: ``rate`` (requests a second) or ``p99`` (milliseconds).
+    :param figure: ``rate`` (requests a second), ``p50`` or ``p99`` (milliseconds), or a CPU time.
     :param beside: the system or, of ours, the scenario that it is divided by; None: nothing.
     :param bound: at least this for rates, at most this for times.
     """
@@ -71,10 +77,21 @@ DUES = (
     Due("V, requests a second: Express's", "V32", "rate", 1.2, EXPRESS),
     Due("R, requests a second: FastAPI's", "R32", "rate", 1.0, FASTAPI),
     Due("R, requests a second: Express's", "R32", "rate", 1.2, EXPRESS),
+    Due("V, p99 with 64 connections, in ms", "V64", "p99", 25),
     Due("V, p99 with 200 connections, in ms", "V200", "p99", 65),
     Due("V, p99 with 200 connections: FastAPI's", "V200", "p99", 1.0, FASTAPI),
     Due("V, p99 at 1,000 a second: FastAPI's", "V1000", "p99", 1.0, FASTAPI),
     Due(f"V, p99 beside {SILENT} silent connections: without", "V1000-silent", "p99", 1.5, None, "V1000"),
+    Due("V, p50 with 1,000,000 licences: with 1,000", "V-1000000", "p50", 1.25, None, "V-1000"),
+    Due("V, CPU with 1,000,000 licences: with 1,000", "V-1000000", "server_us", 1.25, None, "V-1000"),
+    Due(
+        "V, PostgreSQL's CPU with 1,000,000: with 1,000",
+        "V-1000000",
+        "database_us",
+        1.25,
+        None,
+        "V-1000",
+    ),
     Due("Sign-ins a second: argon2 alone", "login", "rate", 0.7, None, "argon2"),
     Due("V, p99 beside sign-ins: without", "V200ps-login", "p99", 8, None, "V200ps"),
 )

@@ -13,7 +13,6 @@ import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.core.mail.delivery
-import devforge_api.licenses.cli_files
 import devforge_api.licenses.jobs
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401

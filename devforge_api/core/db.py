@@ -244,8 +244,9 @@ def unit_of_work() -> Iterator[None]:
     try:
         yield
         session.flush()
-        for call, items in session.info.pop("before_commit", {}).items():
-            call(items)
+        while last := session.info.pop("before_commit", None):
+            for call, items in last.items():
+                call(items)
         session.commit()
     except BaseException:
         session.rollback()

@@ -31,6 +31,16 @@ ENTITLEMENTS = {
 PLANS: tuple[dict[str, Any], ...] = (
     {"name": "free", "max_machines": 1, "floating": False, "duration_days": None, "entitlements": []},
     {
+        "name": "trial",
+        "max_machines": 1,
+        "floating": True,
+        "duration_days": 14,
+        "expiry_strategy": "revoke",
+        "expiry_basis": "from_first_activation",
+        "trial": True,
+        "entitlements": ["ai-assistant", "cloud-sync"],
+    },
+    {
         "name": "pro",
         "max_machines": 3,
         "floating": True,
@@ -40,6 +50,7 @@ PLANS: tuple[dict[str, Any], ...] = (
     {
         "name": "enterprise",
         "max_machines": 100,
+        "overage": "1.25x",
         "floating": True,
         "duration_days": 365,
         "entitlements": list(ENTITLEMENTS),
@@ -105,8 +116,9 @@ def _seed_licenses() -> dict[str, str]:
     keys = {}
     for plan in PLANS:
         policy = catalogue.create(catalogue.POLICY, {"product_id": product.id, **plan})
-        license_ = lifecycle.issue(policy_id=policy.id, email=CUSTOMER, now=utc_now())
-        keys[plan["name"]] = license_.key
+        if not policy.trial:  # that the customer may start
+            license_ = lifecycle.issue(policy_id=policy.id, email=CUSTOMER, now=utc_now())
+            keys[plan["name"]] = license_.key
     return keys
 
 

@@ -3,7 +3,7 @@ import threading
 import pytest
 from sqlalchemy import inspect, select, text, update
 
-from devforge_api.core.db import after_commit, db, in_unit_of_work, unit_of_work
+from devforge_api.core.db import after_commit, before_commit, db, in_unit_of_work, unit_of_work
 from devforge_api.licenses.models import Product
 
 pytestmark = pytest.mark.usefixtures("context")
@@ -169,3 +169,41 @@ def test_writers_queue_instead_of_failing(app):
         thread.join()
     db.session.remove()
     assert db.session.get_one(Product, product.id).name == "Forge" + "." * 12
+
+
+def test_what_comes_last_is_called_once_with_everything_and_belongs_to_the_transaction():
+    seen = []
+
+    def last(items):
+        seen.append((items, in_unit_of_work()))
+        if items != [3]:
+            add("last")
+            before_commit(last, 3)  # what comes up then has its turn, too
+
+    with unit_of_work():
+        before_commit(last, 1)
+        add()
+        before_commit(last, 2)
+        assert seen == []
+    assert seen == [([1, 2], True), ([3], True)]
+    assert codes() == ["forge", "last"]
+
+
+def test_what_comes_last_is_forgotten_by_a_rollback_and_can_roll_back_itself():
+    def fail(items):
+        raise LookupError
+
+    def work(*, raising):
+        with unit_of_work():
+            add()
+            before_commit(fail, 1)
+            if raising:
+                raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011 - the one above
+        work(raising=True)
+    with pytest.raises(LookupError):
+        work(raising=False)
+    with unit_of_work():
+        add("anvil")
+    assert codes() == ["anvil"]

@@ -34,7 +34,7 @@ def test_a_licence_is_named_by_its_id_its_key_or_standard_input(api, run):
 
 
 def test_show_tells_limits_and_takes_a_key_out_only_when_asked(api, run, activate):
-    license_ = api.license(policy={"max_machines": 3}, limits={"max_uses": 7})
+    license_ = api.license(policy={"max_machines": 3}, max_uses=7)
     activate(license_, "m1")
     (row,) = run("show", license_.id)
     assert (row["max_machines"], row["taken_machines"], row["max_uses"], row["max_users"]) == (3, 1, 7, None)

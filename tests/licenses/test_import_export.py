@@ -232,7 +232,7 @@ def test_an_export_can_be_imported_elsewhere_and_changes_nothing_here(api, plan,
     owner = api.person()
     made = [
         api.license(plan, owner=owner, metadata={"n": 1}),
-        api.license(plan, limits={"max_machines": 9}),
+        api.license(plan, max_machines=9),
         api.license(plan, pending=True),
     ]
     admin = api.admin()

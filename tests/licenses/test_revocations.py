@@ -4,10 +4,8 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import delete
 
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.licenses.models import Revocation
 from devforge_api.licenses.queries import entries_after, get_license
 from devforge_api.licenses.service import lifecycle, revocations
 from devforge_api.licenses.service.certificates import read
@@ -251,24 +249,30 @@ def test_who_goes_on_to_another_licence_does_not_keep_its_holder_from_the_list(a
     assert found == [(one.id, "suspended"), (other.id, "revoked")]
 
 
-def test_a_ban_and_a_licence_that_is_given_to_the_banned_meet_in_the_list(api, listed):
+def test_a_ban_and_a_licence_that_is_given_to_the_banned_at_once_meet_in_the_list(api, listed):
     """Whoever comes second sees both, in whatever order they come."""
-    for order in (("ban", "give"), ("give", "ban")):
-        owner, license_ = api.person(), api.license()
+    together = threading.Barrier(2)
 
-        def ban(owner=owner):
-            with api.app.app_context(), unit_of_work():
+    def ban(owner):
+        with api.app.app_context():
+            together.wait(30)
+            with unit_of_work():
                 user = users.get_user(owner.id, for_update=True)
                 users.update_user(user, {"status": UserStatus.DISABLED})
-            api.deliver()
+        api.deliver()
 
-        def give(owner=owner, license_=license_):
-            with api.app.app_context(), unit_of_work():
+    def give(license_, owner):
+        with api.app.app_context():
+            together.wait(30)
+            with unit_of_work():
                 row = get_license(license_.id, owner_id=None, for_update=True)
                 lifecycle.change(row, {"user_id": owner.id})
 
-        for step in order:
-            {"ban": ban, "give": give}[step]()
-        assert listed()[1] == [(str(license_.id), "suspended")]
-        with api.app.app_context(), unit_of_work():
-            db.session.execute(delete(Revocation))
+    expected = []
+    for _ in range(8):
+        owner, license_ = api.person(), api.license()
+        expected.append((str(license_.id), "suspended"))
+        with ThreadPoolExecutor(2) as pool:
+            for done in [pool.submit(ban, owner), pool.submit(give, license_, owner)]:
+                done.result()
+        assert listed()[1] == expected

@@ -50,7 +50,7 @@ def test_several_uses_are_counted_whole_or_not_at_all(api):
 
 
 def test_a_licence_s_own_limit_goes_before_its_policy_s(api):
-    license_ = api.license(policy=FIVE, limits={"max_uses": 6})
+    license_ = api.license(policy=FIVE, max_uses=6)
     assert by_key(api, license_, increment=6).json["data"] == {
         "license_id": str(license_.id), "uses": 6, "max_uses": 6,
     }  # fmt: skip

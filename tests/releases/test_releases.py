@@ -1,7 +1,7 @@
 """Releases: drafted, published, withdrawn; what was public once stays known."""
 
 from datetime import UTC, datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_repeated_request_drafts_once(api):
         ("version", None),
         ("product_id", "dev-forge"),
         ("product_id", None),
-        ("product_id", str(uuid4())),
+        ("product_id", "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"),
         ("metadata", None),
         ("status", "published"),
         ("published_at", "2026-01-01T00:00:00Z"),

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from datetime import timedelta
+from uuid import UUID
 
 from sqlalchemy import select
 
@@ -13,9 +14,13 @@ from devforge_api.auth import models as auth
 from devforge_api.auth.models import Purpose
 from devforge_api.auth.service import one_time
 from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.encryption import encrypt
 from devforge_api.core.mail import outgoing
+from devforge_api.licenses.models import MachineComponent
+from devforge_api.licenses.queries import get_license
+from devforge_api.licenses.service import features, people
 from tests.factories import PASSWORD
 
 HOME = "198.51.100.7"
@@ -37,8 +42,13 @@ def make_ada(app, api):
     assert api.put("/users/me/settings", {"theme": "Ada L's"}, **headers).status_code == 200
     license_ = api.license(owner=who)
     body = {"key": license_.key, "fingerprint": "m1", "name": "Ada's laptop"}
-    assert api.post("/licenses/activate", body, **place).status_code == 201
+    activated = api.post("/licenses/activate", body, **place)
+    assert activated.status_code == 201
+    with acting(Occasion(kind="cli", request_id="factory")):  # not on the occasion of her last call
+        use_licenses(app, api, who, license_)
     with app.app_context(), unit_of_work():
+        machine_id = UUID(activated.json["data"]["id"])
+        db.session.add(MachineComponent(machine_id=machine_id, fingerprint="b1", name="board"))
         robot = auth.ServiceAccount(owner_id=who.id, name="Ada's robot", scopes=[])
         db.session.add(robot)
         db.session.flush()
@@ -63,6 +73,17 @@ def make_ada(app, api):
         one_time.issue(Purpose.RESET_PASSWORD, lifetime=timedelta(hours=1), user_id=who.id)
         outgoing.send("verify_email", to=who.email, locale=None, link="https://secret")
     return who
+
+
+def use_licenses(app, api, who, license_):
+    """A feature of the licence's own, a place on somebody else's licence, and a trial."""
+    api.entitlement("priority-support")
+    api.license(owner=who, policy={"trial": True, "duration_days": 14})
+    shared = api.license()
+    with app.app_context(), unit_of_work():
+        own = get_license(license_.id, owner_id=None, for_update=True)
+        features.replace(own, [{"code": "priority-support", "expires_at": None}])
+        people.add(shared.id, owner_id=None, user_id=who.id)
 
 
 def step_up(app, who):

@@ -9,6 +9,7 @@ from sqlalchemy import func, inspect, select
 
 from devforge_api.auth import models as auth
 from devforge_api.core.db import db
+from devforge_api.licenses.models import LicenseUser, TrialUse
 from tests.factories import PASSWORD, code_of
 from tests.users.known import HOME, MARKS, everything, step_up
 
@@ -76,6 +77,19 @@ def test_a_licence_goes_on_without_owner(app, api, ada):
     assert verdict["valid"] is True
 
 
+def test_whoever_is_erased_leaves_others_licences_with_a_true_count_and_no_trial_of_theirs(app, api, ada):
+    with app.app_context():
+        theirs = select(LicenseUser.license_id).where(LicenseUser.user_id == ada.id)
+        shared = db.session.scalars(theirs).one()
+    path = f"/licenses/{shared}"
+    assert api.get(path, by=api.admin()).json["data"]["limits"]["users"]["taken"] == 1
+    erased_by_admin(app, api, ada)
+    assert api.get(path, by=api.admin()).json["data"]["limits"]["users"]["taken"] == 0
+    with app.app_context():
+        for table in (LicenseUser, TrialUse):
+            assert db.session.scalar(select(func.count()).select_from(table)) == 0
+
+
 def test_a_dry_run_tells_the_same_and_changes_nothing(app, api, ada):
     run = partial(app.test_cli_runner().invoke)
     before = sorted(everything(app))
@@ -95,6 +109,8 @@ def test_a_dry_run_tells_the_same_and_changes_nothing(app, api, ada):
     assert counts(real)["account", "users", "removed"] == 1
     assert counts(real)["sign_in", "sessions", "removed"] == 2
     assert counts(real)["licenses", "machines", "anonymized"] == 1
+    assert counts(real)["licenses", "license_users", "removed"] == 1
+    assert counts(real)["licenses", "trial_uses", "removed"] == 1
 
 
 def test_erasing_asks_first_and_keeps_the_last_admin(app, api, ada):

@@ -126,9 +126,8 @@ class Policy(Timestamps, Model):
     cull_strategy: Mapped[CullStrategy] = mapped_column(
         checked_enum(CullStrategy), default=CullStrategy.DEACTIVATE
     )
-    revival_seconds: Mapped[int | None] = mapped_column(
-        NULL_IS_A_VALUE, default=0
-    )  # None: a dead machine may always return
+    # None, where it is said: a dead machine may always return.
+    revival_seconds: Mapped[int | None] = mapped_column(NULL_IS_A_VALUE, default=0)
     # Fingerprints.
     fingerprint_uniqueness: Mapped[Uniqueness] = mapped_column(
         checked_enum(Uniqueness), default=Uniqueness.LICENSE
@@ -139,9 +138,8 @@ class Policy(Timestamps, Model):
     component_matching: Mapped[Matching] = mapped_column(
         checked_enum(Matching, name="component_matching"), default=Matching.MOST
     )
-    takeover_cooldown_seconds: Mapped[int | None] = mapped_column(
-        NULL_IS_A_VALUE, default=DAY
-    )  # None: no take-over
+    # None, where it is said: no take-over.
+    takeover_cooldown_seconds: Mapped[int | None] = mapped_column(NULL_IS_A_VALUE, default=DAY)
     required_scopes: Mapped[list[str]] = mapped_column(default=list)  # of ScopeName
     key_scheme: Mapped[KeyScheme] = mapped_column(checked_enum(KeyScheme), default=KeyScheme.RANDOM)
     trial: Mapped[bool] = mapped_column(default=False)  # once for each user, and for each machine

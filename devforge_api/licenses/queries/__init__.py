@@ -2,6 +2,7 @@
 
 from devforge_api.licenses.queries.entitlements import entitlement_ids, own_entitlements, own_entitlements_of
 from devforge_api.licenses.queries.facts import Facts, Seat, facts_of, find_facts, find_seats
+from devforge_api.licenses.queries.files import components, oldest_machines, product_code
 from devforge_api.licenses.queries.ledger import LEDGER, ledger
 from devforge_api.licenses.queries.lists import (
     ENTITLEMENTS,
@@ -10,7 +11,6 @@ from devforge_api.licenses.queries.lists import (
     MACHINES,
     POLICIES,
     PRODUCTS,
-    components,
     find_license_user,
     find_machine,
     get_license,
@@ -20,8 +20,6 @@ from devforge_api.licenses.queries.lists import (
     license_users,
     licenses,
     machines,
-    oldest_machines,
-    product_code,
 )
 from devforge_api.licenses.queries.revocations import (
     entries_after,

@@ -17,7 +17,7 @@ from devforge_api.licenses.queries.facts import Facts
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 from devforge_api.users.models import User, UserStatus
 
-PAGE = 2_000  # licences read at a time
+PAGE = 10_000  # licences read at a time
 
 
 @dataclass(frozen=True, slots=True)

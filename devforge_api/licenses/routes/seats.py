@@ -164,9 +164,10 @@ def _ensured(key: str, applicant: Applicant, scope: Scope, *, now: datetime) -> 
     try:
         facts = known_facts(key, scope, now=now)
         with unit_of_work():
-            return ensuring.ensure(facts, key, applicant, scope)
+            ensured = ensuring.ensure(facts, key, applicant, scope)
     except LicenseNotFound:
         return ensuring.unknown()
     except Conflict as refusal:
         assert facts is not None  # the key is known: what refuses is what the licence is
         return ensuring.refused(facts, refusal)
+    return ensuring.with_lease(ensured, key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from devforge_api.core.errors import Conflict
@@ -35,10 +35,10 @@ class Ensured:
 
 
 def ensure(facts: Facts, key: str, applicant: Applicant, scope: Scope) -> Ensured:
-    """Validate, give the machine a seat if it has none and one is free, check in, beat, lease.
+    """Validate, give the machine a seat if it has none and one is free, check in, beat.
 
     Any number of calls, also at once, leave one seat. Where the seat is held already it costs one
-    update, and nothing is told.
+    update, and nothing is told. The lease is added after the commit, by `with_lease`.
 
     :param facts: of the key, for this scope, read just before the unit of work.
     :raises VerdictRefused: and what else an activation raises: see `refused`.
@@ -48,9 +48,22 @@ def ensure(facts: Facts, key: str, applicant: Applicant, scope: Scope) -> Ensure
     if settled.moved:
         facts = known_facts(key, scope, now=facts.at)
         verdict = decide(facts, scope)
+    return Ensured(verdict.valid, verdict.code, verdict.detail, facts, machine)
+
+
+def with_lease(ensured: Ensured, key: str) -> Ensured:
+    """The same with the machine's lease; after the commit, as signing keeps nobody waiting then.
+
+    Its counter was committed: whoever is killed in between has lost a number, and no seat.
+
+    :raises Unavailable: there is no signing key yet.
+    """
+    facts, machine = ensured.facts, ensured.machine
+    assert facts is not None
+    assert machine is not None
     seat = Seat(machine.id, machine.fingerprint, machine.last_heartbeat_at, machine.heartbeat_due_at)
     lease = leases.lease(facts, seat, key=key, counter=machine.lease_counter)
-    return Ensured(verdict.valid, verdict.code, verdict.detail, facts, machine, lease)
+    return replace(ensured, lease=lease)
 
 
 def unknown() -> Ensured:

@@ -9,9 +9,9 @@ from uuid import UUID
 
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses import queries
-from devforge_api.licenses.errors import VerdictRefused
+from devforge_api.licenses.errors import LicenseNotFound, VerdictRefused
 from devforge_api.licenses.models import License, Machine
-from devforge_api.licenses.queries import Facts, Seat
+from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.certificates import Certificate, Kind, certify, secret_of
 from devforge_api.licenses.service.leases import license_data, machine_data, meta_of, until
 from devforge_api.licenses.service.validation import Scope, failing_checks
@@ -77,7 +77,8 @@ def machine_file(
 
 def _holding_facts(license_: License, fingerprints: Sequence[str], now: datetime) -> Facts:
     facts = queries.find_facts(license_.key_hash, fingerprints, now=now)
-    assert facts is not None  # it was there a moment ago, and nobody opens files of what is gone
+    if facts is None:  # removed in this moment
+        raise LicenseNotFound
     for check in failing_checks(facts, Scope(fingerprints=tuple(fingerprints) or None)):
         if check.code in REFUSED and not check.valid:
             raise VerdictRefused(check.code, check.detail)
@@ -104,8 +105,8 @@ def _machines(license_id: UUID) -> Sequence[Machine]:
 
 
 def _shown(facts: Facts, machine: Machine) -> dict[str, Any]:
-    seat = Seat(machine.id, machine.fingerprint, machine.last_heartbeat_at, machine.heartbeat_due_at)
-    return machine_data(facts, seat) | {"name": machine.name, "platform": machine.platform}
+    known = machine_data(facts, machine.id, machine.fingerprint)
+    return known | {"name": machine.name, "platform": machine.platform}
 
 
 def _policy_data(facts: Facts) -> dict[str, Any]:

@@ -58,11 +58,13 @@ class Import:
     def __init__(self, cause: Cause) -> None:
         self._cause = cause
         self._policies: dict[str, UUID | None] = {}
+        self._held: dict[UUID, Policy | None] = {}  # of this batch: the session forgets what nobody holds
         self._seen: dict[bytes, int] = {}
 
     def take(self, lines: Sequence[Line | BadLine], *, now: datetime) -> Done:
         """Make the licences of some lines, in the open unit of work."""
         done = Done()
+        self._held.clear()
         named: list[tuple[Line, str]] = []
         for line in lines:
             if isinstance(line, BadLine):
@@ -125,11 +127,11 @@ class Import:
             key=values.get("key"),
             expires_at=values.get("expires_at"),
             metadata=values.get("metadata"),
-            **{limit: values[limit] for limit in values if limit.startswith("max_")},
             pending=status is LicenseStatus.PENDING,
             imported_as=name,
             cause=self._cause,
             read_again=False,
+            **{limit: values[limit] for limit in values if limit.startswith("max_")},
         )
         if status is LicenseStatus.SUSPENDED:
             lifecycle.suspend(license_, cause=self._cause)
@@ -142,6 +144,8 @@ class Import:
         found = self._policies[name]
         if found is None:
             raise ValidationFailed.of("policy", f"Not exactly one policy is called {name}.", "NOT_FOUND")
+        if found not in self._held:
+            self._held[found] = db.session.get(Policy, found)
         return found
 
 

@@ -20,7 +20,7 @@ from devforge_api.core.flushing import flush_soon
 from devforge_api.licenses.models import ExpiryBasis, License, Policy
 from devforge_api.licenses.service import durations
 
-BATCH = 2_000  # licences in one statement
+BATCH = 500  # licences in one statement, whose rows are locked until their times have begun
 KEPT_AT_MOST = 20_000  # licences; while they cannot be written, those noted first are forgotten first
 Moments = tuple[datetime, datetime]  # the first and the last one that are noted
 
@@ -137,7 +137,6 @@ def _waiting(noted: dict[UUID, Moments]) -> list[tuple[UUID, datetime]]:
             License.id.in_(noted),
             License.expires_at.is_(None),
             Policy.expiry_basis == ExpiryBasis.FIRST_VALIDATION,
-            func.coalesce(Policy.duration_days, Policy.duration_months).is_not(None),
         )
         .order_by(License.id)
     )

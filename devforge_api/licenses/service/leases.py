@@ -6,10 +6,10 @@ means; its counter only grows, so that neither an older lease nor a clock that w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from devforge_api.core.clock import rfc3339
 from devforge_api.licenses.models import ExpiryStrategy
@@ -50,7 +50,8 @@ def lease(facts: Facts, seat: Seat, *, key: str, counter: int) -> Lease:
             **OUTCOMES,
         },
     }
-    document = {"meta": meta, "data": machine_data(facts, seat), "included": [license_data(facts)]}
+    machine = machine_data(facts, seat.machine_id, seat.fingerprint)
+    document = {"meta": meta, "data": machine, "included": [license_data(facts)]}
     certificate = certify(Kind.MACHINE, document, secret=secret_of(key, seat.fingerprint))
     return Lease(certificate.text, expires_at, counter)
 
@@ -98,14 +99,13 @@ def license_data(facts: Facts) -> dict[str, Any]:
     }
 
 
-def machine_data(facts: Facts, seat: Seat, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """A machine as files tell of it. ``more``: what a seat does not hold."""
+def machine_data(facts: Facts, machine_id: UUID, fingerprint: str) -> dict[str, Any]:
+    """A machine as files tell of it."""
     return {
         "type": "machine",
-        "id": seat.machine_id,
+        "id": machine_id,
         "license_id": facts.license_id,
-        "fingerprint": seat.fingerprint,
-        **(more or {}),
+        "fingerprint": fingerprint,
     }
 
 

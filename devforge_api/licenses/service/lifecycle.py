@@ -53,9 +53,9 @@ def issue(
     :param email: instead of ``user_id``; without a verified account of this address the licence
         waits for one.
     :param expires_at: instead of the policy's duration from now.
+    :param max_machines: in place of the policy's limit, as are the other limits.
     :param pending: its order waits: it answers PENDING until `fulfill`, and its time has not begun.
     :param key: that its customer has already; default: a new one.
-    :param max_machines: in place of the policy's limit, as are the other limits.
     :param imported_as: what names it in a file of another system, once for ever.
     :param read_again: with policy and product; who makes many does without.
     :raises ValidationFailed: unknown policy or user, or both ways of naming the owner.

@@ -37,7 +37,8 @@ def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
     yield "license_entitlements", rows(LicenseEntitlement, LicenseEntitlement.license_id.in_(mine))
     yield "license_ledger", rows(LedgerEntry, LedgerEntry.license_id.in_(mine))
     yield "license_users", rows(LicenseUser, LicenseUser.user_id == subject.user_id)
-    yield "trial_uses", rows(TrialUse, TrialUse.user_id == subject.user_id)
+    machine_s = frozenset({"fingerprint_hash"})  # None in a user's row
+    yield "trial_uses", rows(TrialUse, TrialUse.user_id == subject.user_id, without=machine_s)
 
 
 def _erase(subject: Subject) -> Iterator[Erased]:

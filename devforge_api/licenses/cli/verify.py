@@ -10,7 +10,7 @@ import click
 
 from devforge_api.core.cli import command_line, json_option, show_rows
 from devforge_api.core.clock import utc_now
-from devforge_api.licenses.cli import licenses_cli
+from devforge_api.licenses.cli.group import licenses_cli
 from devforge_api.licenses.service.certificates import Kind, Untrusted, read, secret_of
 from devforge_api.licenses.service.keys import read_signed_key
 
