@@ -47,6 +47,7 @@ def test_the_machine_not_heard_of_for_the_longest_time_is_the_first_that_could_g
     ids = {}
     for name, seen in [("new", now), ("old", now - 9 * DAY), ("never", None)]:
         ids[name] = str(seat(license_, name, name=f"{name} one", platform="linux-x64", last_seen_at=seen))
+    edit("machine", ids["never"], created_at=now - 99 * DAY)
     check = explained(license_, fingerprint="another")["FINGERPRINT_SCOPE_MISMATCH"]
     remedy = check["remedy"]
     assert (remedy["action"], remedy["excess"], check["tolerated"]) == ("release_machine", 1, False)

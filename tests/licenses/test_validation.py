@@ -251,3 +251,10 @@ def test_a_signed_in_caller_and_a_bad_token_make_no_difference(api):
     body = {"key": api.license().key}
     for headers in ({}, {"Authorization": "Bearer nonsense"}):
         assert api.post("/licenses/validate", body, headers=headers).json["data"]["code"] == "VALID"
+
+
+@pytest.mark.parametrize("call", ["activate", "ensure", "heartbeat", "deactivate"])
+def test_a_blank_fingerprint_is_no_machine(api, call):
+    body = {"key": api.license().key, "fingerprint": "  "}
+    answer = api.post(f"/licenses/{call}", body)
+    assert (answer.status_code, answer.json["error"]["field"]) == (422, "fingerprint")

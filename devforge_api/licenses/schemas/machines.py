@@ -15,7 +15,7 @@ class ComponentSchema(BaseSchema):
     """A part of a machine, with a fingerprint of its own."""
 
     name = fields.Text(max=100, required=True, metadata={"example": "board"})
-    fingerprint = fields.Text(required=True, metadata={"example": "9e107d9d372bb6826bd81d3542a419d6"})
+    fingerprint = fields.Filled(required=True, metadata={"example": "9e107d9d372bb6826bd81d3542a419d6"})
 
 
 class MachineSchema(ResourceSchema):

@@ -11,6 +11,7 @@ from devforge_api.core.schemas import BaseSchema
 from devforge_api.licenses.schemas.client import VerdictLicenseSchema
 from devforge_api.licenses.schemas.machines import NAME, ComponentSchema, MachineSchema
 from devforge_api.licenses.schemas.shared import FINGERPRINT, KEY, SOME_ID, KeyField
+from devforge_api.releases.schemas import Version
 
 OPTIONAL: Any = {"load_default": None, "allow_none": True}
 PARAMS = {
@@ -29,7 +30,7 @@ class ActivateSchema(BaseSchema):
     """A machine that wants a seat, and what its licence has to be for."""
 
     key = KeyField(**KEY)
-    fingerprint = fields.Text(required=True, **FINGERPRINT)
+    fingerprint = fields.Filled(required=True, **FINGERPRINT)
     name = fields.Text(max=100, **OPTIONAL, metadata=NAME)
     platform = fields.Text(max=50, **OPTIONAL, metadata={"example": "darwin-arm64"})
     cores = fields.Int(
@@ -53,7 +54,7 @@ class ActivateSchema(BaseSchema):
         validate=validate.Length(max=100),
         metadata={"description": "Codes, all of which must be included.", "example": ["cloud-sync"]},
     )
-    version = fields.Text(max=64, **OPTIONAL, metadata={"example": "2.1.0"})
+    version = Version(**OPTIONAL, metadata={"example": "2.1.0"})
 
 
 class TakeoverSchema(ActivateSchema):
@@ -74,7 +75,7 @@ class HeldSeatSchema(BaseSchema):
     """A machine, by its licence's key and its own fingerprint."""
 
     key = KeyField(**KEY)
-    fingerprint = fields.Text(required=True, **FINGERPRINT)
+    fingerprint = fields.Filled(required=True, **FINGERPRINT)
 
 
 class LeaseSchema(BaseSchema):
