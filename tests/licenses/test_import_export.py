@@ -7,9 +7,14 @@ import stat
 import pytest
 from sqlalchemy import func, select
 
-from devforge_api.core.db import db
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.cli import bulk
-from devforge_api.licenses.models import License
+from devforge_api.licenses.cli.lines import read_lines
+from devforge_api.licenses.models import CauseKind, License
+from devforge_api.licenses.service.importing import Import
+from devforge_api.licenses.service.record import Cause
+from tests.licenses.together import at_once
 
 OLD_KEY = "ABCD-EFGH-IJKL-MNOP-0001"
 
@@ -161,6 +166,25 @@ def test_an_import_that_is_interrupted_goes_on_where_it_stopped(api, plan, load,
         load(text, code=1)
     assert count(api) == 6
     assert load(text)[0] == {"made": 4, "there_already": 6, "bad": 0}
+
+
+def test_a_file_that_several_import_at_once_makes_each_licence_once(app, api, plan):
+    lines = ["policy,reference\n", *(f"dev-forge/pro,order-{n}\n" for n in range(30))]
+
+    def load_all():
+        with app.app_context():
+            run, made, there = Import(Cause(CauseKind.OPERATOR)), 0, 0
+            for batch in bulk._batches(read_lines(lines, delimiter=",")):
+                with unit_of_work():
+                    done = run.take(batch, now=utc_now())
+                assert done.bad == []
+                made, there = made + done.made, there + done.there
+            return made, there
+
+    answers = at_once([load_all] * 4, workers=4)
+    assert sum(made for made, _ in answers) == 30
+    assert sum(there for _, there in answers) == 90
+    assert count(api) == 30
 
 
 def test_other_separators_and_references_are_possible(api, plan, load):

@@ -66,7 +66,7 @@ class OneLicense(MethodView):
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema)
     @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, TrialUsed, PreconditionFailed, EditConflict)
+    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
     @unit_of_work()
     def put(self, data: dict[str, Any], license_id: UUID) -> License:
         """Replace what can be changed of a licence"""
@@ -76,7 +76,7 @@ class OneLicense(MethodView):
     @requires("licenses:write")
     @blp.arguments(LicenseUpdateSchema(partial=True))
     @blp.response(200, LicenseSchema)
-    @blp.raises(LicenseNotFound, TrialUsed, PreconditionFailed, EditConflict)
+    @blp.raises(LicenseNotFound, PreconditionFailed, EditConflict)
     @unit_of_work()
     def patch(self, data: dict[str, Any], license_id: UUID) -> License:
         """Change part of a licence"""

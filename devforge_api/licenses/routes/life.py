@@ -28,6 +28,7 @@ from devforge_api.licenses.errors import (
     LicenseNotSuspended,
     LicensePending,
     LicensePerpetual,
+    TrialUsed,
 )
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp
@@ -136,7 +137,7 @@ class Transfer(MethodView):
     @blp.arguments(TransferSchema)
     @idempotent
     @blp.response(200, TransferredSchema)
-    @blp.raises(*CHANGED, LicenseAlreadyRevoked, FingerprintTaken)
+    @blp.raises(*CHANGED, LicenseAlreadyRevoked, FingerprintTaken, TrialUsed)
     def post(self, data: dict[str, Any], license_id: UUID) -> Response:
         """Move a licence to another policy or owner"""
         carries_secret()
