@@ -59,6 +59,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
 
     def init_app(self, app: Flask, *, spec_kwargs: dict[str, Any] | None = None) -> None:
         """Connect to the application and describe what all operations share."""
+        self._document: bytes | None = None
         plugin = MarshmallowPlugin(schema_name_resolver=_schema_name)
         super().init_app(app, spec_kwargs={"marshmallow_plugin": plugin, **(spec_kwargs or {})})
         assert plugin.converter is not None  # made with the spec, just now
@@ -76,6 +77,12 @@ class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
                 "description": "An access token of a session, or a personal access token (`dfp_…`).",
             },
         )
+
+    def _openapi_json(self) -> Response:
+        """The document, written once: it does not change while the process runs, and is large."""
+        if self._document is None:
+            self._document = strict_json.dump(self.spec.to_dict())
+        return Response(self._document, mimetype="application/json")
 
     def _register_etag_headers(self) -> None:
         """The gateway's entity tags are documented in docs/api.md."""
