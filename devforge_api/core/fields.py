@@ -137,9 +137,10 @@ class QueryInt(fields.Integer):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> int:
-        if not isinstance(value, str) or len(value) > 19 or not value.isascii() or not value.isdigit():
+        text = str(value)
+        if len(text) > 19 or not text.isascii() or not text.isdigit():
             raise self.make_error("invalid", input=value)
-        return int(value)
+        return int(text)
 
 
 class QueryNames(Text):

@@ -34,7 +34,7 @@ class _Moment(fields.Timestamp):
     ) -> datetime:
         try:
             day = date.fromisoformat(value)
-        except ValueError:
+        except (TypeError, ValueError):
             return super()._deserialize(value, attr, data, **kwargs)
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
