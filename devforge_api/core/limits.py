@@ -17,7 +17,6 @@ from typing import Any
 from flask import Flask, current_app, g
 from flask_limiter import Limiter
 from limits import RateLimitItem, RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import RateLimiter, SlidingWindowCounterRateLimiter
 from redis.exceptions import RedisError
 
@@ -25,7 +24,7 @@ from devforge_api.core import revocation
 from devforge_api.core.errors import RateLimited, Unavailable
 from devforge_api.core.redis_link import Link
 from devforge_api.core.revocation import Denials
-from devforge_api.core.windows import Denied, MemoryLost, RedisWindows
+from devforge_api.core.windows import Denied, LocalWindows, MemoryLost, RedisWindows
 
 
 class Limit(StrEnum):
@@ -86,7 +85,7 @@ def init_app(app: Flask) -> None:
     app.extensions["devforge-limits"] = _State(
         items={limit: RateLimitItemPerMinute(app.config[limit]) for limit in Limit},
         shared=shared,
-        local=SlidingWindowCounterRateLimiter(MemoryStorage()),
+        local=SlidingWindowCounterRateLimiter(LocalWindows()),
         link=link,
     )
 

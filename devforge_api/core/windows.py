@@ -9,10 +9,11 @@ last ``expiry`` seconds.
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 from typing import Any
 
-from limits.storage import RedisStorage
+from limits.storage import MemoryStorage, RedisStorage
 
 from devforge_api.core.redis_link import Link, Script
 from devforge_api.core.revocation import Denials
@@ -51,6 +52,37 @@ return verdict .. ' ' .. previous .. ' ' .. previous_ms .. ' ' .. current .. ' '
 """)
 
 FORGET = Script("return redis.call('DEL', KEYS[1], KEYS[2])")
+
+
+class LocalWindows(MemoryStorage):
+    """The library's windows in this process, for many threads.
+
+    It starts a timer without a lock, so that two threads may start the same one, and the timer
+    sweeps what they are counting.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        super().__init__()
+
+    def acquire_sliding_window_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count, unless the limit is reached."""
+        with self._lock:
+            return super().acquire_sliding_window_entry(key, limit, expiry, amount)
+
+    def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Both windows' counts, each with the seconds that it still lasts."""
+        with self._lock:
+            return super().get_sliding_window(key, expiry)
+
+    def clear_sliding_window(self, key: str, expiry: int) -> None:
+        """Forget what was counted."""
+        with self._lock:
+            super().clear_sliding_window(key, expiry)
+
+    def _MemoryStorage__expire_events(self) -> None:  # noqa: N802 - the timer's call, as it is mangled
+        with self._lock:
+            super()._MemoryStorage__expire_events()  # type: ignore[misc]
 
 
 class Denied(Exception):
