@@ -5,7 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItemPerYear
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from devforge_api.core.windows import LocalWindows
@@ -22,7 +22,7 @@ def restless():
 
 @pytest.mark.usefixtures("restless")
 def test_many_threads_count_every_request_and_none_is_told_of_a_timer():
-    windows, budget = SlidingWindowCounterRateLimiter(LocalWindows()), RateLimitItemPerMinute(100_000)
+    windows, budget = SlidingWindowCounterRateLimiter(LocalWindows()), RateLimitItemPerYear(100_000)
 
     def ask(_):
         admitted = windows.hit(budget, "somebody")
