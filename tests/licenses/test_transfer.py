@@ -1,6 +1,7 @@
 """Transfers: another plan of the product, another owner, and what stays."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -16,8 +17,11 @@ from devforge_api.licenses.models import (
     TransferStrategy,
     Uniqueness,
 )
+from devforge_api.licenses.queries import get_license
+from devforge_api.licenses.service import lifecycle
+from devforge_api.licenses.service import transfer as transfers
 from tests.factories import code_of
-from tests.licenses.together import at_once
+from tests.licenses.together import at_once, behind
 
 RESET, KEEP = TransferStrategy.RESET_EXPIRY, TransferStrategy.KEEP_EXPIRY
 LATE = datetime(2041, 1, 1, tzinfo=UTC)
@@ -228,3 +232,38 @@ def test_transfers_at_once_leave_one_owner_with_the_one_key_that_works(api, verd
     works = {answer.json["data"]["key"] for answer in answers}
     works = {key for key in works | {license_.key} if verdict(key)["code"] == "VALID"}
     assert works == {shown["key"]}
+
+
+def test_whoever_waits_for_a_licence_that_moves_finds_it_under_its_new_plan(app, api):
+    product, admin = api.product(), api.admin()
+    before, after = (api.policy(product, check_in_days=7, name=name) for name in ("before", "after"))
+    license_ = api.license(before, owner=api.person())
+
+    def move():
+        moved = get_license(license_.id, owner_id=None, for_update=True)
+        transfers.transfer(moved, now=utc_now(), policy_id=after)
+
+    steps = {"rotate-key": {}, "check-in": {}, "transfer": {"policy_id": str(before)}, "suspend": {}}
+    calls = [
+        partial(api.post, f"/licenses/{license_.id}/{step}", body, by=admin) for step, body in steps.items()
+    ]
+    answers = behind(app, move, calls)
+    assert [answer.status_code for answer in answers] == [200] * 4, [answer.json for answer in answers]
+
+
+def test_a_licence_that_moves_while_its_owner_comes_is_theirs_under_its_new_plan(app, api):
+    product = api.product()
+    before, after = api.policy(product), api.policy(product)
+    license_ = api.license(before, email="late@example.com")
+    person = api.person(email="late@example.com")
+
+    def move():
+        moved = get_license(license_.id, owner_id=None, for_update=True)
+        transfers.transfer(moved, now=utc_now(), policy_id=after)
+
+    def claim():
+        with app.app_context(), unit_of_work():
+            return lifecycle.claim_waiting(person.id)
+
+    assert behind(app, move, [claim]) == [1]
+    assert (row(api, license_).policy_id, row(api, license_).user_id) == (after, person.id)

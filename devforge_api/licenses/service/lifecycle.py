@@ -165,12 +165,14 @@ def claim_waiting(user_id: UUID) -> int:
     user = users.find_user(user_id, for_update=True)
     if user is None or not user.email_verified:
         return 0
+    waits = (License.waiting_email_key == user.email_key, License.user_id.is_(None))
+    # Locked by a statement of its own, as in `queries.get_license`.
+    locked = select(License.id).where(*waits).order_by(License.id).with_for_update()
     waiting = (
         select(License)
         .options(joinedload(License.policy))
-        .where(License.waiting_email_key == user.email_key, License.user_id.is_(None))
+        .where(License.id.in_(db.session.scalars(locked).all()))
         .order_by(License.id)
-        .with_for_update(of=License)
         .execution_options(populate_existing=True)
     )
     claimed = 0
