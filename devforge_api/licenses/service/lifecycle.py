@@ -131,8 +131,9 @@ def fulfill(license_: License, *, now: datetime, cause: Cause | None = None) -> 
     :raises LicenseNotPending: it waits for nothing.
     """
     expires_at = license_.expires_at or first_expiry(license_.policy, now)
-    due = first_due(license_.policy, now)
-    return move(license_, transitions.FULFILL, cause=cause, expires_at=expires_at, check_in_due_at=due)
+    values = {"expires_at": expires_at, "check_in_due_at": first_due(license_.policy, now)}
+    # Who asked while the order waited has not begun to use it.
+    return move(license_, transitions.FULFILL, cause=cause, first_validated_at=None, **values)
 
 
 def suspend(license_: License, *, cause: Cause | None = None) -> License:
