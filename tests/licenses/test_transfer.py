@@ -18,8 +18,10 @@ from devforge_api.licenses.models import (
     Uniqueness,
 )
 from devforge_api.licenses.queries import get_license
-from devforge_api.licenses.service import lifecycle
+from devforge_api.licenses.service import catalogue, lifecycle
 from devforge_api.licenses.service import transfer as transfers
+from devforge_api.licenses.service.record import tell
+from devforge_api.users import service as users
 from tests.factories import code_of
 from tests.licenses.together import at_once, behind
 
@@ -267,3 +269,30 @@ def test_a_licence_that_moves_while_its_owner_comes_is_theirs_under_its_new_plan
 
     assert behind(app, move, [claim]) == [1]
     assert (row(api, license_).policy_id, row(api, license_).user_id) == (after, person.id)
+
+
+def test_a_plan_that_is_edited_and_a_licence_that_moves_to_it_do_not_wait_for_each_other(app, api):
+    product, admin = api.product(), api.admin()
+    plan, license_ = api.policy(product), api.license(api.policy(product))
+    body = {"policy_id": str(plan)}
+    [answer] = behind(
+        app,
+        lambda: catalogue.get(catalogue.POLICY, plan, for_update=True),
+        [lambda: api.post(f"/licenses/{license_.id}/transfer", body, by=admin)],
+        # As of each licence that the edit touches.
+        then=lambda: tell("updated", license_.id, {"max_uses": (1, 2)}),
+    )
+    assert answer.status_code == 200, answer.json
+
+
+def test_an_owner_who_leaves_and_a_licence_that_becomes_a_trial_do_not_wait_for_each_other(app, api):
+    product, admin, owner = api.product(), api.admin(), api.person()
+    license_ = api.license(api.policy(product), owner=owner)
+    body = {"policy_id": str(api.policy(product, trial=True, duration_days=14))}
+    [answer] = behind(
+        app,
+        lambda: users.get_user(owner.id, for_update=True),
+        [lambda: api.post(f"/licenses/{license_.id}/transfer", body, by=admin)],
+        then=lambda: get_license(license_.id, owner_id=None, for_update=True),  # as an erasure does
+    )
+    assert answer.status_code == 200, answer.json

@@ -19,10 +19,17 @@ def at_once(calls: Sequence[Callable[[], Any]], workers: int = 12) -> list[Any]:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def behind(app: Flask, change: Callable[[], object], calls: Sequence[Callable[[], Any]]) -> list[Any]:
+def behind(
+    app: Flask,
+    change: Callable[[], object],
+    calls: Sequence[Callable[[], Any]],
+    *,
+    then: Callable[[], object] = lambda: None,
+) -> list[Any]:
     """Run calls that come upon a change which is not committed yet: they wait, and see what it was.
 
-    :param change: made in a transaction that is committed once every call waits for a lock.
+    :param change: made in a transaction that is committed once every call waits for a lock, or is done.
+    :param then: done in the same transaction, before it is committed.
     """
     with ThreadPoolExecutor(len(calls)) as pool, app.app_context():
         with unit_of_work():
@@ -31,6 +38,7 @@ def behind(app: Flask, change: Callable[[], object], calls: Sequence[Callable[[]
             if db.engine.dialect.name == "postgresql":
                 while _waiting() < len(calls) and not all(call.done() for call in waiting):
                     sleep(0.01)
+            then()
         return [call.result() for call in waiting]
 
 
