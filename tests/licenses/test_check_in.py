@@ -1,6 +1,6 @@
 """Check-ins: every so many days a licence must be heard of."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select, update
 
@@ -123,3 +123,22 @@ def test_check_ins_at_once_tell_once_that_it_was_overdue(api):
     answers = at_once([lambda: ask(api, license_, now)] * 8)
     assert set(answers) == {now + timedelta(days=7)}
     assert told(api) == 1
+
+
+def test_a_deadline_that_no_plan_asks_for_any_more_ends_with_the_next_check_in(api, ask, verdict):
+    policy, admin = api.policy(**WEEKLY), api.admin()
+    for check_in_now in (
+        lambda license_: call(api, license_, admin).json["data"]["check_in_due_at"],
+        lambda license_: ask("ensure", license_, "m1").json["data"]["license"]["check_in_due_at"],
+    ):
+        api.patch(f"/policies/{policy}", WEEKLY, by=admin)
+        license_ = api.license(policy)
+        set_due(api, utc_now() - timedelta(days=1))
+        api.patch(f"/policies/{policy}", {"check_in_days": None}, by=admin)
+        assert verdict(license_)["code"] == "OVERDUE"  # an edit moves no deadline
+        assert check_in_now(license_) is None
+        assert verdict(license_)["code"] == "VALID"
+        lease = ask("ensure", license_, "m1").json["data"]["lease"]
+        assert datetime.fromisoformat(lease["expires_at"]) > utc_now()
+    assert told(api) == 2
+    assert code_of(call(api, license_, admin)) == "CHECK_IN_NOT_REQUIRED"

@@ -1,5 +1,6 @@
 """One call: verdict, seat and lease; as often as an app likes."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,6 +17,7 @@ from devforge_api.licenses.service import ensuring
 from devforge_api.licenses.service.certificates import read, secret_of
 from devforge_api.licenses.service.seats import Applicant
 from devforge_api.licenses.service.validation import Scope, known_facts
+from devforge_api.users.models import UserStatus
 from tests.factories import code_of
 from tests.licenses.test_activation_races import counts
 
@@ -155,6 +157,19 @@ def test_a_revocation_between_reading_and_writing_gives_no_lease(app, api, ensur
             ensuring.ensure(facts, license_.key, Applicant("m1"), scope)
         assert raised.value.code == "REVOKED"
         assert db.session.scalar(select(Machine.lease_counter)) == 1
+
+
+def test_what_changes_between_the_verdict_and_its_repetition_leaves_neither_seat_nor_lease(
+    app, api, ensure, monkeypatch
+):
+    license_ = api.license(owner=api.person())
+
+    def banned_meanwhile(*args, **values):
+        return replace(known_facts(*args, **values), owner_status=UserStatus.DISABLED)
+
+    monkeypatch.setattr(ensuring, "known_facts", banned_meanwhile)
+    assert refused(ensure(license_)) == "BANNED"
+    assert counts(app, license_) == (0, 0)
 
 
 def test_a_licence_that_begins_with_its_first_validation_begins_with_it(app, api, activate, ensure):

@@ -101,12 +101,15 @@ def test_every_bad_line_is_told_with_its_number_and_the_others_are_made(api, pla
         ("dev-forge/pro,,,,0,", "max_machines: Must be greater"),
         ("dev-forge/pro,,,,,,,,", "more cells"),
         ('dev-forge/pro,,,,,"[1]"', "metadata: Not a JSON object."),
+        ('dev-forge/pro,,,,,"{""a"": {""b"": ""\\u0000""}}"', "metadata: Not a JSON object."),
+        ('dev-forge/pro,,,,,"{""a"": NaN}"', "metadata: Not a JSON object."),
+        ("dev-forge/pro,,,9999-12-31,,", "expires_at: Use a year from 1970 to 9990."),
         (f"dev-forge/pro,,{OLD_KEY},,,", None),
         (f"dev-forge/pro,x@example.com,{OLD_KEY},,,", "an earlier line has the same key"),
     ]
     text = "policy,email,key,expires_at,max_machines,metadata\n\n" + "".join(f"{line}\n" for line, _ in lines)
     told, errors = load(text, code=1)
-    assert told == {"made": 1, "there_already": 0, "bad": 11}
+    assert told == {"made": 1, "there_already": 0, "bad": 14}
     shown = errors.splitlines()
     expected = [(number, why) for number, (_, why) in enumerate(lines, start=3) if why]
     assert len(shown) == len(expected)

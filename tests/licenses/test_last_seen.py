@@ -2,7 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 from unittest.mock import patch
 
 import pytest
@@ -106,6 +106,21 @@ def test_time_that_begins_with_the_first_validation_is_counted_from_it(app, api,
     verdict(license_)
     flush(app)
     assert row_of(license_).expires_at == first + 30 * DAY
+
+
+def test_a_licence_whose_plan_gets_an_end_begins_with_the_next_validation(app, api, verdict, note):
+    policy, admin = api.policy(), api.admin()
+    license_, before = api.license(policy), utc_now()
+    note(license_, before - 400 * DAY)
+    flush(app)
+    terms = {"expiry_basis": "from_first_validation", "duration_days": 30}
+    edited = api.patch(f"/policies/{policy}", terms, by=admin)
+    assert edited.json["data"]["touched"]["total"] == 0
+    verdict(license_)
+    flush(app)
+    answer = verdict(license_)
+    assert answer["code"] == "VALID"
+    assert datetime.fromisoformat(answer["license"]["expires_at"]) >= before + 30 * DAY
 
 
 def test_maintenance_only_delays_it(app, api, note, row_of):

@@ -7,6 +7,7 @@ import pytest
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.flushing import flush
 from devforge_api.licenses.models import CauseKind, ExpiryBasis, License
 from devforge_api.licenses.queries import get_license
 from devforge_api.licenses.service import durations, lifecycle
@@ -62,6 +63,26 @@ def test_time_that_begins_with_use_begins_neither_while_pending_nor_with_the_ful
     with api.app.app_context(), unit_of_work():
         durations.begin(license_.id, basis, utc_now())
     assert shown(api, license_, admin)["expires_at"] is not None
+
+
+@pytest.mark.parametrize("by", ["ensure", "validate"])
+def test_asking_while_an_order_waits_takes_nothing_from_the_time_that_was_paid_for(
+    api, verdict, edit, ask, by
+):
+    policy = {**MONTH, "expiry_basis": ExpiryBasis.FIRST_VALIDATION}
+    license_ = api.license(policy=policy, pending=True)
+    assert verdict(license_)["code"] == "PENDING"
+    flush(api.app)
+    edit("license", license_.id, first_validated_at=utc_now() - timedelta(days=40))
+    before = utc_now()
+    step(api, license_, "fulfill", api.admin())
+    answer = verdict(license_) if by == "validate" else ask("ensure", license_, "m1").json["data"]
+    assert answer["code"] == "VALID"
+    flush(api.app)
+    begun = datetime.fromisoformat(verdict(license_)["license"]["expires_at"])
+    assert begun >= before + timedelta(days=30)
+    if by == "ensure":
+        assert datetime.fromisoformat(answer["lease"]["expires_at"]) == begun
 
 
 # From each state, each way out of it: where it leads, or how it is refused.

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, update
@@ -15,10 +16,11 @@ from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.errors import MachineNotFound
 from devforge_api.licenses.models import License, Machine, MachineComponent
-from devforge_api.licenses.service import heartbeats
+from devforge_api.licenses.service import heartbeats, seats
 from devforge_api.licenses.service.validation import Scope, known_facts
 from tests.factories import code_of
 from tests.licenses.test_activation_races import at_once, counts
+from tests.licenses.together import behind
 
 TERMS = {"require_heartbeat": True, "heartbeat_seconds": 600, "revival_seconds": 300}
 
@@ -76,6 +78,24 @@ def test_a_machine_that_names_its_components_many_times_at_once_has_them_once(ap
     assert {answer.json["data"]["code"] for answer in answers} == {"VALID"}
     with app.app_context():
         assert db.session.scalar(select(func.count()).select_from(MachineComponent)) == 3
+
+
+def test_a_machine_that_names_its_components_while_its_seat_is_given_back_takes_a_new_one(
+    app, api, activate, ask
+):
+    license_ = api.license()
+    former = activate(license_, "m1").json["data"]["id"]
+
+    def give_back():
+        seats.lock(license_.id)
+        seats.free(license_.id, UUID(former))
+
+    parts = [{"name": "board", "fingerprint": "b"}]
+    [answer] = behind(app, give_back, [lambda: ask("ensure", license_, "m1", components=parts)])
+    assert (answer.status_code, answer.json["data"]["code"]) == (200, "VALID")
+    assert answer.json["data"]["machine"]["id"] != former
+    assert answer.json["data"]["machine"]["components"] == parts
+    assert counts(app, license_) == (1, 1)
 
 
 def test_many_heartbeats_of_a_dead_machine_revive_it_once(app, api, ask):

@@ -1,6 +1,7 @@
 """Transfers: another plan of the product, another owner, and what stays."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -16,8 +17,13 @@ from devforge_api.licenses.models import (
     TransferStrategy,
     Uniqueness,
 )
+from devforge_api.licenses.queries import get_license
+from devforge_api.licenses.service import catalogue, lifecycle
+from devforge_api.licenses.service import transfer as transfers
+from devforge_api.licenses.service.record import tell
+from devforge_api.users import service as users
 from tests.factories import code_of
-from tests.licenses.together import at_once
+from tests.licenses.together import at_once, behind
 
 RESET, KEEP = TransferStrategy.RESET_EXPIRY, TransferStrategy.KEEP_EXPIRY
 LATE = datetime(2041, 1, 1, tzinfo=UTC)
@@ -228,3 +234,65 @@ def test_transfers_at_once_leave_one_owner_with_the_one_key_that_works(api, verd
     works = {answer.json["data"]["key"] for answer in answers}
     works = {key for key in works | {license_.key} if verdict(key)["code"] == "VALID"}
     assert works == {shown["key"]}
+
+
+def test_whoever_waits_for_a_licence_that_moves_finds_it_under_its_new_plan(app, api):
+    product, admin = api.product(), api.admin()
+    before, after = (api.policy(product, check_in_days=7, name=name) for name in ("before", "after"))
+    license_ = api.license(before, owner=api.person())
+
+    def move():
+        moved = get_license(license_.id, owner_id=None, for_update=True)
+        transfers.transfer(moved, now=utc_now(), policy_id=after)
+
+    steps = {"rotate-key": {}, "check-in": {}, "transfer": {"policy_id": str(before)}, "suspend": {}}
+    calls = [
+        partial(api.post, f"/licenses/{license_.id}/{step}", body, by=admin) for step, body in steps.items()
+    ]
+    answers = behind(app, move, calls)
+    assert [answer.status_code for answer in answers] == [200] * 4, [answer.json for answer in answers]
+
+
+def test_a_licence_that_moves_while_its_owner_comes_is_theirs_under_its_new_plan(app, api):
+    product = api.product()
+    before, after = api.policy(product), api.policy(product)
+    license_ = api.license(before, email="late@example.com")
+    person = api.person(email="late@example.com")
+
+    def move():
+        moved = get_license(license_.id, owner_id=None, for_update=True)
+        transfers.transfer(moved, now=utc_now(), policy_id=after)
+
+    def claim():
+        with app.app_context(), unit_of_work():
+            return lifecycle.claim_waiting(person.id)
+
+    assert behind(app, move, [claim]) == [1]
+    assert (row(api, license_).policy_id, row(api, license_).user_id) == (after, person.id)
+
+
+def test_a_plan_that_is_edited_and_a_licence_that_moves_to_it_do_not_wait_for_each_other(app, api):
+    product, admin = api.product(), api.admin()
+    plan, license_ = api.policy(product), api.license(api.policy(product))
+    body = {"policy_id": str(plan)}
+    [answer] = behind(
+        app,
+        lambda: catalogue.get(catalogue.POLICY, plan, for_update=True),
+        [lambda: api.post(f"/licenses/{license_.id}/transfer", body, by=admin)],
+        # As of each licence that the edit touches.
+        then=lambda: tell("updated", license_.id, {"max_uses": (1, 2)}),
+    )
+    assert answer.status_code == 200, answer.json
+
+
+def test_an_owner_who_leaves_and_a_licence_that_becomes_a_trial_do_not_wait_for_each_other(app, api):
+    product, admin, owner = api.product(), api.admin(), api.person()
+    license_ = api.license(api.policy(product), owner=owner)
+    body = {"policy_id": str(api.policy(product, trial=True, duration_days=14))}
+    [answer] = behind(
+        app,
+        lambda: users.get_user(owner.id, for_update=True),
+        [lambda: api.post(f"/licenses/{license_.id}/transfer", body, by=admin)],
+        then=lambda: get_license(license_.id, owner_id=None, for_update=True),  # as an erasure does
+    )
+    assert answer.status_code == 200, answer.json

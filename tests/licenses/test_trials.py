@@ -107,10 +107,10 @@ def test_staff_who_issue_a_trial_use_it_up(app, api, start):
 def test_a_trial_given_to_another_user_uses_up_theirs(api, start):
     first, second, admin, policy_id = api.person(), api.person(), api.admin(), api.policy(**TRIAL)
     made = start(policy_id, first).json["data"]
-    moved = api.patch(f"/licenses/{made['id']}", {"user_id": str(second.id)}, by=admin)
+    moved = api.post(f"/licenses/{made['id']}/transfer", {"user_id": str(second.id)}, by=admin)
     assert moved.status_code == 200
     assert code_of(start(policy_id, second)) == "TRIAL_USED"
-    back = api.patch(f"/licenses/{made['id']}", {"user_id": str(first.id)}, by=admin)
+    back = api.post(f"/licenses/{made['id']}/transfer", {"user_id": str(first.id)}, by=admin)
     assert back.status_code == 200  # it is the first one's own trial
 
 
@@ -120,7 +120,7 @@ def test_a_licence_moved_to_a_trial_s_policy_is_a_trial(api, start):
     start(trial, person)
     license_ = api.license(api.policy(product_id), owner=person)
     body = {"policy_id": str(trial)}
-    assert code_of(api.patch(f"/licenses/{license_.id}", body, by=admin)) == "TRIAL_USED"
+    assert code_of(api.post(f"/licenses/{license_.id}/transfer", body, by=admin)) == "TRIAL_USED"
     assert api.get(f"/licenses/{license_.id}", by=admin).json["data"]["tier"] == "pro"
 
 

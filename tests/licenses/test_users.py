@@ -5,9 +5,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import db
 from devforge_api.licenses.models import LedgerEntry, License, LicenseUser
-from devforge_api.licenses.service import lifecycle
 from tests.factories import code_of
 from tests.licenses.test_activation_races import at_once
 
@@ -219,9 +218,8 @@ def test_two_whose_accounts_are_erased_at_once_leave_true_counts(app, api):
 
 def test_a_user_who_becomes_the_owner_is_counted_once(app, api, shared):
     owner, guest, license_ = shared
-    with app.app_context(), unit_of_work():
-        row = db.session.get_one(License, license_.id, with_for_update=True)
-        lifecycle.change(row, {"user_id": guest.id})
+    body = {"user_id": str(guest.id)}
+    assert api.post(f"/licenses/{license_.id}/transfer", body, by=api.admin()).status_code == 200
     assert counts(app, license_) == (0, 0)
     shown = api.get(f"/licenses/{license_.id}", by=guest).json["data"]
     assert shown["limits"]["users"]["taken"] == 1

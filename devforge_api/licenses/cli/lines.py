@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import Any
 
 import click
 from marshmallow import ValidationError
 
 from devforge_api.core import fields
+from devforge_api.core.errors import MalformedRequest
+from devforge_api.core.json import parse
 from devforge_api.core.schemas import BaseSchema
 from devforge_api.licenses.models import LicenseStatus
 from devforge_api.licenses.service.importing import BadLine, Line
@@ -33,10 +34,10 @@ class _Moment(fields.Timestamp):
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime:
         try:
-            day = date.fromisoformat(value)
+            value = f"{date.fromisoformat(value).isoformat()}T00:00:00Z"
         except (TypeError, ValueError):
-            return super()._deserialize(value, attr, data, **kwargs)
-        return datetime(day.year, day.month, day.day, tzinfo=UTC)
+            pass
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class _Key(fields.Text):
@@ -157,8 +158,8 @@ def _typed(given: dict[str, str]) -> dict[str, Any]:
 
 def _json(text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
+        found = parse(text.encode())  # as a request: what it refuses could not be stored
+    except MalformedRequest:
         found = None
     if not isinstance(found, dict):
         raise ValidationError({"metadata": ["Not a JSON object."]})

@@ -26,7 +26,7 @@ from devforge_api.licenses.cli.group import (
 )
 from devforge_api.licenses.models import License
 from devforge_api.licenses.service import lifecycle, renewal, rotation, transfer
-from devforge_api.licenses.service.owners import find_owner
+from devforge_api.licenses.service.owners import find_owner, hold_owner
 from devforge_api.licenses.service.record import Cause, present_cause
 
 
@@ -125,6 +125,8 @@ def transfer_license(
     to_policy = policy_id(policy_name) if policy_name else None
     with work(dry_run=dry_run):
         owner = find_owner(user_id, email) if user_id or email else None
+        if owner is None:
+            hold_owner(license_id)
         done = transfer.transfer(
             locked(license_id), now=utc_now(), policy_id=to_policy, owner=owner, cause=present_cause(reason)
         )

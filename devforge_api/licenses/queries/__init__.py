@@ -37,6 +37,7 @@ from devforge_api.licenses.queries.scope import (
 )
 from devforge_api.licenses.queries.seats import (
     has_components,
+    is_seated,
     least_recently_seen,
     machines_due,
     policies_with_heartbeat,
@@ -47,7 +48,7 @@ __all__ = [
     "ENTITLEMENTS", "LEDGER", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
     "Facts", "Seat", "Terms", "components", "entitlement_ids", "entries_after", "facts_of", "find_facts",
     "find_license_user", "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
-    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "ledger",
+    "get_readable_license", "has_components", "is_seated", "last_sequence", "least_recently_seen", "ledger",
     "license_users", "licenses", "listed", "machines", "machines_due", "may_use",
     "most_matching_components", "newest_version", "oldest_machines", "own_entitlements",
     "own_entitlements_of", "owned_by", "plan_metadata", "policies_with_heartbeat", "product_code",

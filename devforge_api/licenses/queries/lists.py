@@ -140,11 +140,15 @@ def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = F
     :param for_update: lock it until commit.
     :raises LicenseNotFound: unknown, or not the owner's.
     """
-    statement = select(License).where(License.id == license_id).options(*_WITH_PLAN)
+    mine = [License.id == license_id]
     if owner_id is not None:
-        statement = statement.where(License.user_id == owner_id)
+        mine.append(License.user_id == owner_id)
+    statement = select(License).where(*mine).options(*_WITH_PLAN)
     if for_update:
-        statement = statement.with_for_update(of=License).execution_options(populate_existing=True)
+        # By a statement of its own: one that waits for a row which moves to another policy meanwhile
+        # finds the row of then, and no policy to it.
+        db.session.execute(select(License.id).where(*mine).with_for_update())
+        statement = statement.execution_options(populate_existing=True)
     license_ = db.session.scalar(statement)
     if license_ is None:
         raise LicenseNotFound

@@ -32,6 +32,11 @@ def has_components(machine_id: UUID) -> bool:
     return db.session.scalar(statement) is not None
 
 
+def is_seated(machine_id: UUID) -> bool:
+    """Whether a machine still holds its seat."""
+    return db.session.scalar(select(Machine.id).where(Machine.id == machine_id)) is not None
+
+
 def policies_with_heartbeat() -> Sequence[Policy]:
     """The policies that ask for heartbeats; few."""
     return db.session.scalars(select(Policy).where(Policy.require_heartbeat).order_by(Policy.id)).all()

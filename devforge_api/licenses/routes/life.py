@@ -46,7 +46,7 @@ from devforge_api.licenses.schemas.life import (
     TransferSchema,
 )
 from devforge_api.licenses.service import check_in, lifecycle, renewal, rotation, transfer
-from devforge_api.licenses.service.owners import find_owner
+from devforge_api.licenses.service.owners import find_owner, hold_owner
 from devforge_api.licenses.service.record import present_cause
 
 CHANGED = (LicenseNotFound, PreconditionFailed)
@@ -143,6 +143,8 @@ class Transfer(MethodView):
         carries_secret()
         moves = "user_id" in data or "email" in data
         owner = find_owner(data.get("user_id"), data.get("email")) if moves else None
+        if owner is None:
+            hold_owner(license_id)
         done = transfer.transfer(
             locked(license_id),
             now=utc_now(),

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from devforge_api.licenses.errors import MachineNotFound, VerdictRefused
 from devforge_api.licenses.models import CullStrategy, ExpiryBasis, Machine
-from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components
+from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components, is_seated
 from devforge_api.licenses.service import check_in, durations, heartbeats, seats
 from devforge_api.licenses.service.seats import Applicant
 from devforge_api.licenses.service.validation import Scope, Verdict, decide, known_facts
@@ -138,21 +138,28 @@ def without_lost_seat(facts: Facts, key: str, scope: Scope) -> Facts:
 def admit(facts: Facts, applicant: Applicant, scope: Scope, passes: frozenset[str]) -> Verdict:
     """The verdict, apart from some checks. :raises VerdictRefused: it is not valid."""
     verdict = decide(facts, scope, passes=passes)
-    if verdict.code == "COMPONENTS_SCOPE_MISMATCH" and _learn_components(facts, applicant):
-        verdict = decide(facts, scope, passes=passes)
+    if verdict.code == "COMPONENTS_SCOPE_MISMATCH":
+        learned = _learn_components(facts, applicant)
+        if learned is not None:
+            verdict = decide(facts, scope, passes=passes | learned)
     if not verdict.valid:
         raise VerdictRefused(verdict.code, verdict.detail)
     return verdict
 
 
-def _learn_components(facts: Facts, applicant: Applicant) -> bool:
-    """Let a seat that was taken without components have those which the machine names first."""
+def _learn_components(facts: Facts, applicant: Applicant) -> frozenset[str] | None:
+    """Let a seat that was taken without components have those which the machine names first.
+
+    :returns: checks that are settled thereby; None: nothing has been learned, nor could be.
+    """
     if not facts.seats or has_components(facts.seats[0].machine_id):
-        return False
+        return None
     seats.lock(facts.license_id)
-    if not has_components(facts.seats[0].machine_id):
+    if has_components(facts.seats[0].machine_id):  # named at the same moment: the same ones, or others
+        return frozenset()
+    if is_seated(facts.seats[0].machine_id):  # else it has lost its seat just now: `touch` will find out
         seats.add_components(facts.seats[0].machine_id, applicant)
-    return True
+    return frozenset({"COMPONENTS_SCOPE_MISMATCH"})
 
 
 def _passes(facts: Facts, visit: Visit) -> frozenset[str]:

@@ -46,13 +46,17 @@ POLICY = Kind("policy", Policy, PolicyNotFound)
 
 
 def get(kind: Kind, row_id: UUID, *, for_update: bool = False) -> Any:
-    """One row. :raises NotFound: the kind's own."""
+    """One row. :raises NotFound: the kind's own.
+
+    :param for_update: lock it until commit. Whoever refers to it need not wait for that, nor is waited
+        for: a licence that moves to a policy is locked before the policy, one that an edit touches after.
+    """
     statement = select(kind.model).where(kind.model.id == row_id)
     if for_update:
         if kind is ENTITLEMENT:  # before it, as they are where a policy's list is edited
-            locked = _policies_with(row_id).order_by(Policy.id).with_for_update()
+            locked = _policies_with(row_id).order_by(Policy.id).with_for_update(key_share=True)
             db.session.execute(locked)
-        statement = statement.with_for_update().execution_options(populate_existing=True)
+        statement = statement.with_for_update(key_share=True).execution_options(populate_existing=True)
     row = db.session.scalar(statement)
     if row is None:
         raise kind.missing

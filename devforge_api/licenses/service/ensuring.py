@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from devforge_api.core.errors import Conflict
+from devforge_api.licenses.errors import VerdictRefused
 from devforge_api.licenses.models import Machine
 from devforge_api.licenses.queries import Facts, Seat
 from devforge_api.licenses.service import leases, seats
@@ -48,6 +49,8 @@ def ensure(facts: Facts, key: str, applicant: Applicant, scope: Scope) -> Ensure
     if settled.moved:
         facts = known_facts(key, scope, now=facts.at)
         verdict = decide(facts, scope)
+        if not verdict.valid:  # it has changed meanwhile: nothing was taken, and there is no lease
+            raise VerdictRefused(verdict.code, verdict.detail)
     return Ensured(verdict.valid, verdict.code, verdict.detail, facts, machine)
 
 

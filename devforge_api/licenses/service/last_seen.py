@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
@@ -124,14 +124,16 @@ def write(noted: dict[UUID, Moments]) -> None:
             {"license_id": key, "first_at": first, "last_at": last} for key, (first, last) in noted.items()
         ]
         db.session.connection().execute(_WRITE_ONE, rows)
-    for license_id, first in _waiting(noted):
-        durations.begin(license_id, ExpiryBasis.FIRST_VALIDATION, first)
+    for license_id in _waiting(noted):
+        # Not since the first one that is known: then its order may have waited, or its policy may have
+        # been another one.
+        durations.begin(license_id, ExpiryBasis.FIRST_VALIDATION, noted[license_id][0])
 
 
-def _waiting(noted: dict[UUID, Moments]) -> list[tuple[UUID, datetime]]:
+def _waiting(noted: dict[UUID, Moments]) -> Sequence[UUID]:
     """Those whose time begins with their first validation, and has not begun."""
     statement = (
-        select(License.id, License.first_validated_at)
+        select(License.id)
         .join(Policy, Policy.id == License.policy_id)
         .where(
             License.id.in_(noted),
@@ -140,4 +142,4 @@ def _waiting(noted: dict[UUID, Moments]) -> list[tuple[UUID, datetime]]:
         )
         .order_by(License.id)
     )
-    return [(license_id, first) for license_id, first in db.session.execute(statement) if first]
+    return db.session.scalars(statement).all()

@@ -131,8 +131,9 @@ def fulfill(license_: License, *, now: datetime, cause: Cause | None = None) -> 
     :raises LicenseNotPending: it waits for nothing.
     """
     expires_at = license_.expires_at or first_expiry(license_.policy, now)
-    due = first_due(license_.policy, now)
-    return move(license_, transitions.FULFILL, cause=cause, expires_at=expires_at, check_in_due_at=due)
+    values = {"expires_at": expires_at, "check_in_due_at": first_due(license_.policy, now)}
+    # Who asked while the order waited has not begun to use it.
+    return move(license_, transitions.FULFILL, cause=cause, first_validated_at=None, **values)
 
 
 def suspend(license_: License, *, cause: Cause | None = None) -> License:
@@ -165,12 +166,14 @@ def claim_waiting(user_id: UUID) -> int:
     user = users.find_user(user_id, for_update=True)
     if user is None or not user.email_verified:
         return 0
+    waits = (License.waiting_email_key == user.email_key, License.user_id.is_(None))
+    # Locked by a statement of its own, as in `queries.get_license`.
+    locked = select(License.id).where(*waits).order_by(License.id).with_for_update()
     waiting = (
         select(License)
         .options(joinedload(License.policy))
-        .where(License.waiting_email_key == user.email_key, License.user_id.is_(None))
+        .where(License.id.in_(db.session.scalars(locked).all()))
         .order_by(License.id)
-        .with_for_update(of=License)
         .execution_options(populate_existing=True)
     )
     claimed = 0

@@ -49,6 +49,15 @@ def find_owner(user_id: UUID | None, email: str | None) -> Owner:
     return Owner(user_id)
 
 
+def hold_owner(license_id: UUID) -> None:
+    """Hold the row of a licence's owner until commit, as `find_owner` does for a new one.
+
+    Before the licence is locked, as where an account is erased: what follows may refer to its owner.
+    """
+    held = select(User.id).join(License, License.user_id == User.id).where(License.id == license_id)
+    db.session.execute(held.with_for_update(of=User, read=True, key_share=True))
+
+
 def settle_owner(license_: License) -> None:
     """What follows from a locked licence's new owner or policy.
 

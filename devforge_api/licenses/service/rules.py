@@ -43,6 +43,8 @@ def _broken(policy: Policy) -> Iterator[Rule]:
         yield "trial", "DURATION_REQUIRED", "A trial needs a duration."
     if policy.trial and policy.expiry_strategy not in ENDING:
         yield "expiry_strategy", "TRIAL_MUST_END", "A trial ends: restrict or revoke."
+    if not policy.floating and policy.max_machines is None:
+        yield "max_machines", "REQUIRED", "A node-locked policy needs a limit; floating ones need none."
     if not policy.floating and policy.overage is Overage.ALWAYS:
         yield "overage", "INVALID", "A node-locked policy's limit cannot be exceeded without end."
     if len(set(policy.required_scopes)) < len(policy.required_scopes):

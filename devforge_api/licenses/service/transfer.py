@@ -58,7 +58,8 @@ def transfer(
     To another policy: key and machines stay, the expiry is kept or counted anew as the *new* policy
     says. To another owner: what the former one holds ends, that is key, seats and other users.
 
-    :param owner: by `owners.find_owner`, called before the licence was locked; None: as before.
+    :param owner: by `owners.find_owner`, called before the licence was locked; None: as before, then
+        `owners.hold_owner` was called.
     :raises LicenseAlreadyRevoked: it has ended.
     :raises ValidationFailed: neither is given, or a policy of another product.
     :raises TrialUsed: it is or becomes a trial, and the owner has had one of this product.
