@@ -25,18 +25,20 @@ class Visit:
 
     :param beats: it is a heartbeat. :param validates: it is a validation, and a check-in.
     :param leases: it gets a lease.
-    :param passes: failing checks in spite of which a machine keeps the seat that it holds.
+    :param passes: failing checks that the visit remedies.
+    :param keeps: failing checks in spite of which a machine keeps the seat that it holds.
     """
 
     beats: bool = False
     validates: bool = False
     leases: bool = False
     passes: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
 
 
 # A limit that was lowered below what is taken gives no seat, and takes none away.
 ACTIVATION = Visit(
-    passes=frozenset({"HEARTBEAT_NOT_STARTED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS"})
+    keeps=frozenset({"HEARTBEAT_NOT_STARTED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS"})
 )
 
 
@@ -108,7 +110,7 @@ def return_seat(facts: Facts, applicant: Applicant, scope: Scope, visit: Visit) 
     """
     if not facts.seats or _is_gone(facts, facts.seats[0]):
         return None
-    verdict = admit(facts, applicant, scope, _passes(facts, visit))
+    verdict = admit(facts, applicant, scope, visit.keeps | _passes(facts, visit))
     moved = _heard_of(facts, visit)  # before the machine: the licence's row is locked first
     machine = seats.touch(facts, facts.seats[0], beats=visit.beats, leases=visit.leases)
     if machine is None:
