@@ -123,3 +123,25 @@ def test_check_ins_at_once_tell_once_that_it_was_overdue(api):
     answers = at_once([lambda: ask(api, license_, now)] * 8)
     assert set(answers) == {now + timedelta(days=7)}
     assert told(api) == 1
+
+
+def test_a_policy_that_asks_for_check_ins_no_more_leaves_nobody_overdue_and_says_whom_it_frees(
+    api, ask, verdict
+):
+    license_, admin = api.license(policy=WEEKLY), api.admin()
+    set_due(api, utc_now() - timedelta(days=1))
+    assert verdict(license_)["code"] == "OVERDUE"
+    path = f"/policies/{license_.policy_id}"
+    touched = api.patch(path, {"check_in_days": None}, by=admin).json["data"]["touched"]
+    assert [(one["before"]["code"], one["after"]["code"]) for one in touched["licenses"]] == [
+        ("OVERDUE", "VALID")
+    ]
+    answer = verdict(license_)
+    assert (answer["code"], answer["license"]["check_in_due_at"]) == ("VALID", None)
+    ensured = ask("ensure", license_, "m1").json["data"]
+    assert ensured["lease"]["expires_at"] > ensured["ts"]
+    # The deadline stays where it was: who asks for check-ins again is told of it.
+    touched = api.patch(path, WEEKLY, by=admin).json["data"]["touched"]
+    assert [one["after"]["code"] for one in touched["licenses"]] == ["OVERDUE"]
+    assert call(api, license_, admin).status_code == 200
+    assert verdict(license_, fingerprint="m1")["code"] == "VALID"
