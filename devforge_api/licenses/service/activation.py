@@ -10,7 +10,7 @@ from devforge_api.licenses.models import CullStrategy, ExpiryBasis, Machine
 from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components
 from devforge_api.licenses.service import check_in, durations, heartbeats, seats
 from devforge_api.licenses.service.seats import Applicant
-from devforge_api.licenses.service.validation import Scope, Verdict, decide, known_facts
+from devforge_api.licenses.service.validation import Scope, Verdict, decide, is_lost, known_facts
 
 # What a new seat remedies; limits are asked again for what the machine adds to them.
 BY_A_SEAT = frozenset({
@@ -161,13 +161,13 @@ def _passes(facts: Facts, visit: Visit) -> frozenset[str]:
     """What does not stand against this visit: a heartbeat revives, unless it is too late."""
     if not visit.beats:
         return visit.passes
-    too_late = any(seats.is_lost(facts, seat) for seat in facts.seats)
+    too_late = any(is_lost(facts, seat) for seat in facts.seats)
     return visit.passes if too_late else visit.passes | {"HEARTBEAT_NOT_STARTED", "HEARTBEAT_DEAD"}
 
 
 def _is_gone(facts: Facts, seat: Seat) -> bool:
     """Whether a machine's seat is free, but for the culling that comes on the schedule."""
-    return seats.is_lost(facts, seat) and facts.terms.cull_strategy is CullStrategy.DEACTIVATE
+    return is_lost(facts, seat) and facts.terms.cull_strategy is CullStrategy.DEACTIVATE
 
 
 def _without_seats(facts: Facts) -> Facts:
