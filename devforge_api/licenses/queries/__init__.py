@@ -13,6 +13,7 @@ from devforge_api.licenses.queries.lists import (
     PRODUCTS,
     find_license_user,
     find_machine,
+    find_policy_id,
     get_license,
     get_license_user,
     get_machine,
@@ -46,8 +47,8 @@ from devforge_api.licenses.queries.terms import LIMITS, Terms
 __all__ = [
     "ENTITLEMENTS", "LEDGER", "LICENSES", "LICENSE_USERS", "LIMITS", "MACHINES", "POLICIES", "PRODUCTS",
     "Facts", "Seat", "Terms", "components", "entitlement_ids", "entries_after", "facts_of", "find_facts",
-    "find_license_user", "find_machine", "find_seats", "get_license", "get_license_user", "get_machine",
-    "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "ledger",
+    "find_license_user", "find_machine", "find_policy_id", "find_seats", "get_license", "get_license_user",
+    "get_machine", "get_readable_license", "has_components", "last_sequence", "least_recently_seen", "ledger",
     "license_users", "licenses", "listed", "machines", "machines_due", "may_use",
     "most_matching_components", "newest_version", "oldest_machines", "own_entitlements",
     "own_entitlements_of", "owned_by", "plan_metadata", "policies_with_heartbeat", "product_code",
