@@ -145,3 +145,19 @@ def test_a_policy_that_asks_for_check_ins_no_more_leaves_nobody_overdue_and_says
     assert [one["after"]["code"] for one in touched["licenses"]] == ["OVERDUE"]
     assert call(api, license_, admin).status_code == 200
     assert verdict(license_, fingerprint="m1")["code"] == "VALID"
+
+
+def test_the_ledger_says_who_ended_that_it_was_overdue(api, ask):
+    owner, overdue = api.person(), utc_now() - timedelta(days=1)
+    license_ = api.license(owner=owner, policy=WEEKLY)
+    set_due(api, overdue)
+    assert ask("ensure", license_, "m1").json["data"]["code"] == "VALID"
+    ask("ensure", license_, "m1")  # in time: no change
+    set_due(api, overdue)
+    assert call(api, license_, owner).status_code == 200
+    told = api.get(f"/licenses/{license_.id}/ledger", by=api.admin()).json["data"]
+    assert [(entry["event"], entry["cause"], entry["cause_id"]) for entry in told[:-1]] == [
+        ("checked_in", "user", str(owner.id)),
+        ("checked_in", "key", None),
+    ]
+    assert [len(entry["changes"]["check_in_due_at"]) for entry in told[:-1]] == [2, 2]
