@@ -7,6 +7,7 @@ import pytest
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.flushing import flush
 from devforge_api.licenses.models import CauseKind, ExpiryBasis, License
 from devforge_api.licenses.queries import get_license
 from devforge_api.licenses.service import durations, lifecycle
@@ -62,6 +63,26 @@ def test_time_that_begins_with_use_begins_neither_while_pending_nor_with_the_ful
     with api.app.app_context(), unit_of_work():
         durations.begin(license_.id, basis, utc_now())
     assert shown(api, license_, admin)["expires_at"] is not None
+
+
+@pytest.mark.parametrize("call", ["validate", "ensure"])
+def test_who_asks_while_an_order_is_pending_uses_up_no_time(api, edit, call):
+    """An app asks from the checkout on, perhaps for weeks."""
+    license_ = api.license(policy={**MONTH, "expiry_basis": ExpiryBasis.FIRST_VALIDATION}, pending=True)
+    admin = api.admin()
+
+    def validated():
+        body = {"key": license_.key, **({"fingerprint": "m1"} if call == "ensure" else {})}
+        code = api.post(f"/licenses/{call}", body).json["data"]["code"]
+        flush(api.app)
+        return code
+
+    assert validated() == "PENDING"
+    edit("license", license_.id, first_validated_at=utc_now() - timedelta(days=60))
+    step(api, license_, "fulfill", admin)
+    assert validated() == "VALID"
+    ends = datetime.fromisoformat(shown(api, license_, admin)["expires_at"])
+    assert ends > utc_now() + timedelta(days=27)
 
 
 # From each state, each way out of it: where it leads, or how it is refused.

@@ -132,7 +132,9 @@ def fulfill(license_: License, *, now: datetime, cause: Cause | None = None) -> 
     """
     expires_at = license_.expires_at or first_expiry(license_.policy, now)
     due = first_due(license_.policy, now)
-    return move(license_, transitions.FULFILL, cause=cause, expires_at=expires_at, check_in_due_at=due)
+    # Whoever asked while it was pending has not used it: the next validation is the first one.
+    begins = {"expires_at": expires_at, "check_in_due_at": due, "first_validated_at": None}
+    return move(license_, transitions.FULFILL, cause=cause, **begins)
 
 
 def suspend(license_: License, *, cause: Cause | None = None) -> License:
