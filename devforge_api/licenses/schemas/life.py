@@ -152,7 +152,7 @@ class LedgerEntrySchema(ResourceSchema):
             "example": SOME_ID["metadata"]["example"],
         },
     )
-    reason = fields.Text(allow_none=True, metadata={"example": "Refund 4711"})
+    reason = fields.Text(max=500, allow_none=True, metadata={"example": "Refund 4711"})
     changes = fields.Method(
         "show_changes",
         metadata={
