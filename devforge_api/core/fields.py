@@ -37,9 +37,12 @@ MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
 
 
 class Text(fields.String):
-    """A string of bounded length; NUL and lone surrogates are refused for every schema."""
+    """A string of bounded length; NUL and lone surrogates are refused for every schema.
 
-    def __init__(self, *, min: int = 1, max: int = 255, **kwargs: Any) -> None:
+    :param max: letters; None: as many as there are, for what is only told.
+    """
+
+    def __init__(self, *, min: int = 1, max: int | None = 255, **kwargs: Any) -> None:
         checks = [validate.Length(min=min, max=max), *kwargs.pop("validate", [])]
         super().__init__(validate=checks, **kwargs)
 

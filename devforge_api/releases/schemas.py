@@ -37,7 +37,7 @@ class ReleaseSchema(EditableSchema):
     published_at = fields.Timestamp(
         dump_only=True, allow_none=True, metadata={"description": "Null: a draft.", **MOMENT["metadata"]}
     )
-    yank_reason = fields.Text(dump_only=True, allow_none=True, metadata={"example": None})
+    yank_reason = fields.Text(max=1000, dump_only=True, allow_none=True, metadata={"example": None})
     metadata = fields.JsonObject(
         attribute="metadata_",
         load_default=dict,

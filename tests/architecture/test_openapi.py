@@ -104,6 +104,35 @@ def test_every_answer_has_an_example_that_fits_its_schema(operations, check):
     assert checked > 30
 
 
+def test_the_longest_answers_about_licences_fit_their_schemas(api, operations, check):
+    admin, documented = api.admin(), dict(operations)
+    link = {"renewal_url": f"https://example.com/renew?plan={'p' * 300}"}
+    license_ = api.license(policy={"duration_days": 30, "metadata_": link}, owner=admin)
+    nonce, machine = "n" * 256, {"key": license_.key, "fingerprint": "f" * 255}
+    named = {"license_id": license_.id, "release_id": api.release(license_.product_id, "1.0")}
+
+    def ask(operation, body=None, query=""):
+        method, path = operation.split()
+        address = path.removeprefix(V1).format(**named) + query
+        answer = api.call(method, address, body, by=admin)
+        assert answer.status_code == 200, answer.json
+        check(media(documented[operation]["responses"]["200"])["schema"], answer.json, operation)
+        return answer.json["data"]
+
+    ensured = ask(f"POST {V1}/licenses/ensure", {**machine, "nonce": nonce})
+    assert len(ensured["lease"]["file"]) > 1_000
+    named["machine_id"] = ensured["machine"]["id"]
+    ask(f"GET {V1}/licenses/{{license_id}}/file")
+    ask(f"GET {V1}/licenses/{{license_id}}/machines/{{machine_id}}/file")
+    ask(f"GET {V1}/licenses/revocations")
+    ask(f"POST {V1}/releases/{{release_id}}/yank", {"reason": "r" * 1_000})
+    api.patch(f"/licenses/{license_.id}", {"expires_at": "2020-01-01T00:00:00Z"}, by=admin)
+    verdict = ask(f"POST {V1}/licenses/validate", {**machine, "nonce": nonce}, "?explain=true")
+    assert len(verdict["checks"][0]["remedy"]["url"]) > 300
+    ask(f"POST {V1}/licenses/{{license_id}}/suspend", {"reason": "r" * 500})
+    ask(f"GET {V1}/licenses/{{license_id}}/ledger")
+
+
 def test_what_was_created_says_where_it_is(operations):
     made = {
         name: operation["responses"]["201"]

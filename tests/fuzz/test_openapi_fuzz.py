@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,14 @@ SELF_HARM = r"auth/logout|auth/password|auth/sessions/|users/me$|users/\{"
 EXAMPLES = 60
 
 
-def fuzz(address: str, token: str | None, *which: str, examples: int = EXAMPLES) -> None:
+def fuzz(
+    address: str,
+    token: str | None,
+    *which: str,
+    examples: int = EXAMPLES,
+    parameters: dict[str, str] | None = None,
+) -> None:
+    """:param parameters: what stands in the paths, instead of ids that nothing has."""
     authorization = ("-H", f"Authorization: Bearer {token}") if token else ()
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", f"{address}/api/v1/openapi.json",
@@ -28,6 +36,8 @@ def fuzz(address: str, token: str | None, *which: str, examples: int = EXAMPLES)
         "--max-examples", str(examples), *authorization, *which,
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:  # where it keeps its notes
+        given = "\n".join(f'"path.{name}" = "{value}"' for name, value in (parameters or {}).items())
+        (Path(folder) / "schemathesis.toml").write_text(f"[parameters]\n{given}\n")
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     tested = re.search(r"Tested: (\d+)", done.stdout)
@@ -64,3 +74,22 @@ def test_nobody_can_make_the_api_break_its_contract(api, address):
 def test_ending_ones_own_session_keeps_the_contract(api, address):
     person = api.reauthenticated(api.person())
     fuzz(address, person.access_token, "--include-path-regex", SELF_HARM, examples=25)
+
+
+def test_what_is_done_with_a_licence_that_is_there_keeps_the_contract(api, address):
+    admin, guest = api.reauthenticated(api.admin()), api.person()
+    terms = {"duration_days": 30, "check_in_days": 7, "max_machines": 5, "require_heartbeat": True}
+    license_ = api.license(owner=admin, policy=terms)
+    machine = api.post("/licenses/activate", {"key": license_.key, "fingerprint": "m1"}).json["data"]["id"]
+    api.post(f"/licenses/{license_.id}/users", {"email": guest.email}, by=admin)
+    ids = {"license_id": str(license_.id), "machine_id": machine, "user_id": str(guest.id)}
+    # What ends it comes last.
+    ending = ("revoke", "suspend", "transfer")
+    paths = r"licenses/\{license_id\}"
+    fuzz(
+        address, admin.access_token, "--include-path-regex", paths,
+        "--exclude-path-regex", "|".join(ending), "--exclude-method", "DELETE",
+        examples=25, parameters=ids,
+    )  # fmt: skip
+    assert api.get(f"/licenses/{license_.id}", by=admin).status_code == 200
+    fuzz(address, admin.access_token, "--include-path-regex", paths, examples=10, parameters=ids)

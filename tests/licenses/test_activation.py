@@ -131,6 +131,17 @@ def test_a_lowered_limit_leaves_seats_but_gives_no_new_one(api, activate):
     assert seats(api, license_) == 3
 
 
+def test_more_users_than_allowed_leave_seats_but_give_no_new_one(api, activate, edit, verdict):
+    license_ = api.license(policy={"max_users": 1})
+    activate(license_, "m1")
+    edit("license", license_.id, user_count=2)
+    assert verdict(license_, fingerprint="m1")["valid"] is False
+    assert activate(license_, "m1").status_code == 200
+    refused = activate(license_, "m2")
+    assert (refused.status_code, code_of(refused)) == (409, "TOO_MANY_USERS")
+    assert seats(api, license_) == 1
+
+
 @pytest.mark.parametrize("spoil", [None, _suspend, _revoke, _expire, _ban])
 def test_a_seat_can_be_given_back_in_every_state(api, activate, spoil):
     owner = api.person()

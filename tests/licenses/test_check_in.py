@@ -1,6 +1,6 @@
 """Check-ins: every so many days a licence must be heard of."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import select, update
 
@@ -125,20 +125,39 @@ def test_check_ins_at_once_tell_once_that_it_was_overdue(api):
     assert told(api) == 1
 
 
-def test_a_deadline_that_no_plan_asks_for_any_more_ends_with_the_next_check_in(api, ask, verdict):
-    policy, admin = api.policy(**WEEKLY), api.admin()
-    for check_in_now in (
-        lambda license_: call(api, license_, admin).json["data"]["check_in_due_at"],
-        lambda license_: ask("ensure", license_, "m1").json["data"]["license"]["check_in_due_at"],
-    ):
-        api.patch(f"/policies/{policy}", WEEKLY, by=admin)
-        license_ = api.license(policy)
-        set_due(api, utc_now() - timedelta(days=1))
-        api.patch(f"/policies/{policy}", {"check_in_days": None}, by=admin)
-        assert verdict(license_)["code"] == "OVERDUE"  # an edit moves no deadline
-        assert check_in_now(license_) is None
-        assert verdict(license_)["code"] == "VALID"
-        lease = ask("ensure", license_, "m1").json["data"]["lease"]
-        assert datetime.fromisoformat(lease["expires_at"]) > utc_now()
-    assert told(api) == 2
-    assert code_of(call(api, license_, admin)) == "CHECK_IN_NOT_REQUIRED"
+def test_a_policy_that_asks_for_check_ins_no_more_leaves_nobody_overdue_and_says_whom_it_frees(
+    api, ask, verdict
+):
+    license_, admin = api.license(policy=WEEKLY), api.admin()
+    set_due(api, utc_now() - timedelta(days=1))
+    assert verdict(license_)["code"] == "OVERDUE"
+    path = f"/policies/{license_.policy_id}"
+    touched = api.patch(path, {"check_in_days": None}, by=admin).json["data"]["touched"]
+    assert [(one["before"]["code"], one["after"]["code"]) for one in touched["licenses"]] == [
+        ("OVERDUE", "VALID")
+    ]
+    answer = verdict(license_)
+    assert (answer["code"], answer["license"]["check_in_due_at"]) == ("VALID", None)
+    ensured = ask("ensure", license_, "m1").json["data"]
+    assert ensured["lease"]["expires_at"] > ensured["ts"]
+    # The deadline stays where it was: who asks for check-ins again is told of it.
+    touched = api.patch(path, WEEKLY, by=admin).json["data"]["touched"]
+    assert [one["after"]["code"] for one in touched["licenses"]] == ["OVERDUE"]
+    assert call(api, license_, admin).status_code == 200
+    assert verdict(license_, fingerprint="m1")["code"] == "VALID"
+
+
+def test_the_ledger_says_who_ended_that_it_was_overdue(api, ask):
+    owner, overdue = api.person(), utc_now() - timedelta(days=1)
+    license_ = api.license(owner=owner, policy=WEEKLY)
+    set_due(api, overdue)
+    assert ask("ensure", license_, "m1").json["data"]["code"] == "VALID"
+    ask("ensure", license_, "m1")  # in time: no change
+    set_due(api, overdue)
+    assert call(api, license_, owner).status_code == 200
+    told = api.get(f"/licenses/{license_.id}/ledger", by=api.admin()).json["data"]
+    assert [(entry["event"], entry["cause"], entry["cause_id"]) for entry in told[:-1]] == [
+        ("checked_in", "user", str(owner.id)),
+        ("checked_in", "key", None),
+    ]
+    assert [len(entry["changes"]["check_in_due_at"]) for entry in told[:-1]] == [2, 2]

@@ -37,8 +37,8 @@ def test_an_unknown_address_waits(api, issue):
 def test_what_cannot_be_issued_ends_with_one_line_and_code_1(api, issue):
     policy_id = str(api.policy())
     for arguments, words in [
-        (["--policy", "dev-forge/none"], "0 policies are called dev-forge/none"),
-        (["--policy", str(uuid4())], "There is no such policy."),
+        (["--policy", "dev-forge/none"], "Not exactly one policy is called dev-forge/none"),
+        (["--policy", str(uuid4())], "Not exactly one policy is called"),
         (["--policy", policy_id, "--user", str(uuid4())], "There is no such user."),
         (["--policy", policy_id, "--email", "nonsense"], "email"),
         (["--policy", policy_id, "--user", str(uuid4()), "--email", "a@example.com"], "either"),

@@ -82,7 +82,7 @@ def test_only_what_is_published_and_of_the_product_is_covered(api, verdict):
 
 
 def test_a_licence_is_overdue_from_the_instant_on_at_which_it_had_to_check_in(api, verdict, edit):
-    license_ = api.license()
+    license_ = api.license(policy={"check_in_days": 7})
     edit("license", license_.id, check_in_due_at=utc_now() + DAY)
     answer = verdict(license_)
     assert (answer["code"], answer["license"]["check_in_due_at"][-1]) == ("VALID", "Z")

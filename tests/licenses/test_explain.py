@@ -230,7 +230,7 @@ def test_a_dead_machine_pings_or_is_activated_anew(api, seat, edit, explained, w
     ],
 )
 def test_what_can_be_done_about_a_licence_that_stands_still(api, edit, explained, code, state, action):
-    license_ = api.license()
+    license_ = api.license(policy={"check_in_days": 7})
     edit("license", license_.id, **state)
     found = explained(license_)
     assert found.keys() == {code}

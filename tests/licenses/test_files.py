@@ -168,7 +168,7 @@ def test_a_file_outlives_no_licence_that_ends_with_its_expiry(fetch, licensed, c
     ],
 )
 def test_a_licence_that_does_not_hold_gets_no_file(api, owner, licensed, change, values, verdict):
-    license_, *paths = licensed()
+    license_, *paths = licensed(policy={"check_in_days": 7})
     change(License, license_.id, **values)
     for path in paths:
         refused = api.get(path, by=owner)

@@ -21,7 +21,7 @@ def at(text):
 
 @pytest.mark.parametrize(
     ("basis", "policy", "now", "expiry", "renewed", "counted_from"),
-    [  # the first three: contracts/licensing.md
+    [  # the first three: as Keygen documents its renewal bases
         (FROM_EXPIRY, {"duration_months": 1}, "2024-01-21T21:30", "2021-07-19", "2021-08-19", "2021-07-19"),
         (FROM_NOW, {"duration_months": 1}, "2024-01-21T21:30", "2021-07-19", "2024-02-21T21:30",
          "2024-01-21T21:30"),

@@ -150,7 +150,6 @@ def test_no_deadline_moves_and_nobody_who_was_expired_comes_back(app, api, edit,
         {"duration_days": 1_000},
         {"duration_days": None},
         {"check_in_days": 300},
-        {"check_in_days": None},
         {"heartbeat_seconds": 86_400},
         {"takeover_cooldown_seconds": None},
     ):

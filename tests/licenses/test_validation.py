@@ -127,7 +127,7 @@ def test_the_answer_describes_the_licence_and_hides_the_key(api, activate):
 
 
 def test_the_answer_tells_limits_deadlines_and_what_a_replaced_key_is_worth(api, app, verdict, edit):
-    terms = {"max_cores": 16, "max_users": 5, "max_uses": 100, "require_heartbeat": True}
+    terms = {"max_cores": 16, "max_users": 5, "max_uses": 100, "require_heartbeat": True, "check_in_days": 7}
     license_ = api.license(owner=api.person(), policy={**terms, "trial": True, "duration_days": 30})
     due = datetime(2031, 1, 2, tzinfo=UTC)
     edit("license", license_.id, core_count=4, user_count=2, uses=7, check_in_due_at=due)

@@ -62,7 +62,9 @@ def spoilt(api, seat, edit):
 
     def make(failures):
         now, owner = utc_now(), api.person()
-        policy_id = api.policy(max_machines=2, fingerprint_matching="all", component_matching="all")
+        policy_id = api.policy(
+            max_machines=2, check_in_days=7, fingerprint_matching="all", component_matching="all"
+        )
         license_ = api.license(policy_id, owner=owner)
         version = "1.0.0"
         api.release(license_.product_id, version, at=now - timedelta(days=9))

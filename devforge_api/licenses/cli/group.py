@@ -10,13 +10,12 @@ from uuid import UUID
 
 import click
 from flask.cli import AppGroup
-from sqlalchemy import select
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses import queries
 from devforge_api.licenses.errors import LicenseNotFound
-from devforge_api.licenses.models import License, Policy, Product
+from devforge_api.licenses.models import License
 from devforge_api.licenses.schemas.licenses import LicenseCreateSchema
 from devforge_api.licenses.service.validation import Scope, known_facts
 
@@ -93,17 +92,9 @@ def policy_id(name: str) -> UUID:
 
     :raises ClickException: no policy is called so, or several are.
     """
-    try:
-        return UUID(name)
-    except ValueError:
-        code, _, policy = name.partition("/")
-    found = db.session.scalars(
-        select(Policy.id)
-        .join(Product, Product.id == Policy.product_id)
-        .where(Product.code == code, Policy.name == policy)
-    ).all()
-    if len(found) != 1:
+    found = queries.find_policy_id(name)
+    if found is None:
         raise click.ClickException(
-            f"{len(found)} policies are called {name}; give PRODUCT_CODE/NAME or an id."
+            f"Not exactly one policy is called {name}; give PRODUCT_CODE/NAME or an id."
         )
-    return found[0]
+    return found

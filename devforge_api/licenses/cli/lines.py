@@ -16,10 +16,10 @@ from devforge_api.core.json import parse
 from devforge_api.core.schemas import BaseSchema
 from devforge_api.licenses.models import LicenseStatus
 from devforge_api.licenses.service.importing import BadLine, Line
+from devforge_api.licenses.service.lifecycle import OWN_LIMITS
 
-LIMITS = ("max_machines", "max_cores", "max_users", "max_uses")
 COLUMNS = (
-    "policy", "email", "user_id", "key", "reference", "status", "expires_at", *LIMITS, "metadata",
+    "policy", "email", "user_id", "key", "reference", "status", "expires_at", *OWN_LIMITS, "metadata",
 )  # fmt: skip
 # What an export tells beside, and an import works out anew; by its id a licence is known again.
 ONLY_TOLD = ("id", "owner_id", "machine_count", "core_count", "uses", "created_at")
@@ -145,7 +145,7 @@ def _typed(given: dict[str, str]) -> dict[str, Any]:
     for name, text in given.items():
         if name.startswith("metadata."):
             metadata[name.removeprefix("metadata.")] = text
-        elif name in LIMITS:
+        elif name in OWN_LIMITS:
             values[name] = int(text) if text.isascii() and text.isdigit() and len(text) < 16 else text
         elif name == "metadata":
             values[name] = _json(text)

@@ -51,7 +51,7 @@ def show(which: str, with_key: bool, as_json: bool) -> None:
         license_,
         key=license_.key if with_key else f"…{license_.key[-6:]}",
         entitlements=", ".join(facts.entitlements) or None,
-        check_in_due_at=license_.check_in_due_at,
+        check_in_due_at=facts.check_in_due_at,
         last_validated_at=license_.last_validated_at,
         created_at=license_.created_at,
         **{f"max_{name}": facts.limit(name) for name in queries.LIMITS},

@@ -52,7 +52,7 @@ class Facts:
     license_id: UUID
     status: LicenseStatus
     expires_at: datetime | None
-    check_in_due_at: datetime | None
+    check_in_due_at: datetime | None  # None also where the policy does not ask any more
     first_validated_at: datetime | None
     user_id: UUID | None
     owner_status: UserStatus | None
@@ -228,13 +228,20 @@ def _to_facts(row: Sequence[Any], now: datetime) -> Facts:
         max_machines, max_cores, max_users, max_uses, machines, cores, users, uses,
         metadata, policy_id, policy_version, entitlement_count, _,
     ) = row[:_WIDTH]  # fmt: skip
+    terms = terms_of(policy_id, policy_version)
     return Facts(
-        now, license_id, status, expires_at, check_in_due_at, first_validated_at, user_id, owner_status,
+        now, license_id, status, expires_at, due_under(terms, check_in_due_at), first_validated_at,
+        user_id, owner_status,
         {"machines": max_machines, "cores": max_cores, "users": max_users, "uses": max_uses},
         {"machines": machines, "cores": cores, "users": users + (user_id is not None), "uses": uses},
-        metadata, terms_of(policy_id, policy_version),
+        metadata, terms,
         own_entitlements=own_entitlements(license_id) if entitlement_count else (),
     )  # fmt: skip
+
+
+def due_under(terms: Terms, check_in_due_at: datetime | None) -> datetime | None:
+    """A deadline that was stored, as long as the policy asks for check-ins: else nobody could keep it."""
+    return None if terms.check_in_days is None else check_in_due_at
 
 
 def find_seats(license_id: UUID, fingerprints: Sequence[str]) -> tuple[Seat, ...]:

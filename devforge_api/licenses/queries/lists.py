@@ -155,6 +155,21 @@ def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = F
     return license_
 
 
+def find_policy_id(name: str) -> UUID | None:
+    """The policy that people call so: by its id, or as PRODUCT_CODE/NAME.
+
+    :returns: None: there is none, or there are several.
+    """
+    statement = select(Policy.id).join(Product, Product.id == Policy.product_id)
+    try:
+        statement = statement.where(Policy.id == UUID(name))
+    except ValueError:
+        code, _, policy = name.partition("/")
+        statement = statement.where(Product.code == code, Policy.name == policy)
+    found = db.session.scalars(statement).all()
+    return found[0] if len(found) == 1 else None
+
+
 def get_machine(license_id: UUID, machine_id: UUID) -> Machine:
     """One machine of a licence.
 

@@ -13,7 +13,7 @@ from sqlalchemy import or_, select, tuple_
 from devforge_api.core.db import db
 from devforge_api.licenses.models import License, LicenseStatus
 from devforge_api.licenses.queries.entitlements import own_entitlements_of
-from devforge_api.licenses.queries.facts import Facts
+from devforge_api.licenses.queries.facts import Facts, due_under
 from devforge_api.licenses.queries.terms import LIMITS, Terms
 from devforge_api.users.models import User, UserStatus
 
@@ -81,11 +81,11 @@ def _subjects(rows: Sequence[Sequence[Any]], now: datetime) -> list[tuple[UUID, 
     return found
 
 
-def facts_of(subject: Subject, terms: Terms, *, now: datetime) -> Facts:
+def facts_about(subject: Subject, terms: Terms, *, now: datetime) -> Facts:
     """What a verdict without scope on such a licence depends on."""
     return Facts(
         now, terms.policy_id, LicenseStatus.ACTIVE, now if subject.expired else None,
-        now if subject.overdue else None, None, None, None,
+        due_under(terms, now) if subject.overdue else None, None, None, None,
         dict(zip(LIMITS, subject.own_limits, strict=True)), dict(zip(LIMITS, subject.taken, strict=True)),
         {}, terms, own_entitlements=tuple((code, None) for code in subject.own_entitlements),
     )  # fmt: skip

@@ -99,7 +99,9 @@ class RemedySchema(BaseSchema):
 
     action = fields.Enum(Action, by_value=True, metadata={"example": "release_machine"})
     detail = fields.Text(metadata={"example": "Release 1 of the machines."})
-    url = fields.Text(metadata={"description": "Where to renew.", "example": "https://example.com/renew"})
+    url = fields.Text(
+        max=None, metadata={"description": "Where to renew.", "example": "https://example.com/renew"}
+    )
     expires_at = fields.Timestamp(metadata={"example": "2026-01-15T09:30:00Z"})
     due_at = fields.Timestamp(metadata={"example": "2026-01-15T09:30:00Z"})
     entitlements = fields.List(
@@ -139,5 +141,5 @@ class VerdictSchema(BaseSchema):
         fields.Nested(FailedCheckSchema),
         metadata={"description": "With `explain=true`: every failing check, in order."},
     )
-    nonce = fields.Text(metadata={"example": "n-0S6_WzA2Mj"})
+    nonce = fields.Text(max=256, metadata={"example": "n-0S6_WzA2Mj"})
     ts = fields.Timestamp(metadata={"description": "Server time.", "example": "2026-01-15T09:30:00Z"})

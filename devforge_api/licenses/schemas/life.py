@@ -112,10 +112,7 @@ class CheckedInSchema(BaseSchema):
     """A licence that was heard of."""
 
     license_id = fields.UUID(attribute="id", **SOME_ID)
-    check_in_due_at = fields.Timestamp(
-        allow_none=True,
-        metadata={"description": "Null: none is asked for any more.", "example": "2026-02-14T09:30:00Z"},
-    )
+    check_in_due_at = fields.Timestamp(metadata={"example": "2026-02-14T09:30:00Z"})
 
 
 class CountUsesSchema(BaseSchema):
@@ -155,7 +152,7 @@ class LedgerEntrySchema(ResourceSchema):
             "example": SOME_ID["metadata"]["example"],
         },
     )
-    reason = fields.Text(allow_none=True, metadata={"example": "Refund 4711"})
+    reason = fields.Text(max=500, allow_none=True, metadata={"example": "Refund 4711"})
     changes = fields.Method(
         "show_changes",
         metadata={

@@ -69,10 +69,11 @@ class CertificateSchema(BaseSchema):
     """A document with our signature, and what its `meta` says of it."""
 
     certificate = fields.Text(
+        max=None,
         metadata={
             "description": "Text, to be kept as it is.",
             "example": "-----BEGIN LICENSE FILE-----\neyJlbmMiOiJleUoy…\n-----END LICENSE FILE-----\n",
-        }
+        },
     )
     issued = fields.Text(metadata={"format": "date-time", "example": "2026-01-15T09:30:00Z"})
     expiry = fields.Text(metadata={"format": "date-time", "example": "2026-02-14T09:30:00Z"})

@@ -82,10 +82,11 @@ class LeaseSchema(BaseSchema):
     """The right to go on without asking."""
 
     file = fields.Text(
+        max=None,
         metadata={
             "description": "A machine file, signed and encrypted.",
             "example": "-----BEGIN MACHINE FILE-----\neyJlbmMiOiI…\n-----END MACHINE FILE-----\n",
-        }
+        },
     )
     expires_at = fields.Timestamp(metadata={"example": "2026-02-14T09:30:00Z"})
     counter = fields.Int(metadata={"description": "Only grows, for each machine.", "example": 42})
@@ -101,5 +102,5 @@ class EnsuredSchema(BaseSchema):
     machine = fields.Nested(MachineSchema, allow_none=True)
     lease = fields.Nested(LeaseSchema, allow_none=True)
     params = fields.Raw(allow_none=True, metadata=PARAMS)
-    nonce = fields.Text(metadata={"example": "n-0S6_WzA2Mj"})
+    nonce = fields.Text(max=256, metadata={"example": "n-0S6_WzA2Mj"})
     ts = fields.Timestamp(metadata={"description": "Server time.", "example": "2026-01-15T09:30:00Z"})

@@ -10,7 +10,7 @@ from devforge_api.licenses.models import CullStrategy, ExpiryBasis, Machine
 from devforge_api.licenses.queries import Facts, Seat, find_machine, has_components, is_seated
 from devforge_api.licenses.service import check_in, durations, heartbeats, seats
 from devforge_api.licenses.service.seats import Applicant
-from devforge_api.licenses.service.validation import Scope, Verdict, decide, known_facts
+from devforge_api.licenses.service.validation import Scope, Verdict, decide, is_lost, known_facts
 
 # What a new seat remedies; limits are asked again for what the machine adds to them.
 BY_A_SEAT = frozenset({
@@ -25,18 +25,20 @@ class Visit:
 
     :param beats: it is a heartbeat. :param validates: it is a validation, and a check-in.
     :param leases: it gets a lease.
-    :param passes: failing checks in spite of which a machine keeps the seat that it holds.
+    :param passes: failing checks that the visit remedies.
+    :param keeps: failing checks in spite of which a machine keeps the seat that it holds.
     """
 
     beats: bool = False
     validates: bool = False
     leases: bool = False
     passes: frozenset[str] = frozenset()
+    keeps: frozenset[str] = frozenset()
 
 
 # A limit that was lowered below what is taken gives no seat, and takes none away.
 ACTIVATION = Visit(
-    passes=frozenset({"HEARTBEAT_NOT_STARTED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS"})
+    keeps=frozenset({"HEARTBEAT_NOT_STARTED", "TOO_MANY_MACHINES", "TOO_MANY_CORES", "TOO_MANY_USERS"})
 )
 
 
@@ -108,7 +110,7 @@ def return_seat(facts: Facts, applicant: Applicant, scope: Scope, visit: Visit) 
     """
     if not facts.seats or _is_gone(facts, facts.seats[0]):
         return None
-    verdict = admit(facts, applicant, scope, _passes(facts, visit))
+    verdict = admit(facts, applicant, scope, visit.keeps | _passes(facts, visit))
     moved = _heard_of(facts, visit)  # before the machine: the licence's row is locked first
     machine = seats.touch(facts, facts.seats[0], beats=visit.beats, leases=visit.leases)
     if machine is None:
@@ -166,13 +168,13 @@ def _passes(facts: Facts, visit: Visit) -> frozenset[str]:
     """What does not stand against this visit: a heartbeat revives, unless it is too late."""
     if not visit.beats:
         return visit.passes
-    too_late = any(seats.is_lost(facts, seat) for seat in facts.seats)
+    too_late = any(is_lost(facts, seat) for seat in facts.seats)
     return visit.passes if too_late else visit.passes | {"HEARTBEAT_NOT_STARTED", "HEARTBEAT_DEAD"}
 
 
 def _is_gone(facts: Facts, seat: Seat) -> bool:
     """Whether a machine's seat is free, but for the culling that comes on the schedule."""
-    return seats.is_lost(facts, seat) and facts.terms.cull_strategy is CullStrategy.DEACTIVATE
+    return is_lost(facts, seat) and facts.terms.cull_strategy is CullStrategy.DEACTIVATE
 
 
 def _without_seats(facts: Facts) -> Facts:

@@ -28,18 +28,16 @@ def first_due(policy: Policy, now: datetime) -> datetime | None:
 def check_in(license_: License, *, now: datetime) -> License:
     """A locked licence is heard of: the next check-in is counted from now.
 
-    Where its policy asks for none any more, the deadline that it still has is lifted.
-
-    :raises CheckInNotRequired: its policy asks for none, and it has no deadline.
+    :raises CheckInNotRequired: its policy asks for none.
     :raises LicensePending: its time has not begun. :raises LicenseAlreadyRevoked: it has ended.
     """
     insist_on_life(license_)
-    due, was_due = first_due(license_.policy, now), license_.check_in_due_at
-    if due is None and was_due is None:
+    days = license_.policy.check_in_days
+    if days is None:
         raise CheckInNotRequired
+    due, was_due = later(now, days=days), license_.check_in_due_at
     _move(license_.id, due)
-    shown = due if due is None or was_due is None else max(due, was_due)
-    set_committed_value(license_, "check_in_due_at", shown)
+    set_committed_value(license_, "check_in_due_at", due if was_due is None else max(due, was_due))
     _tell_if_overdue(license_.id, was_due, due, now)
     return license_
 
@@ -53,25 +51,24 @@ def renew_due(facts: Facts) -> datetime | None:
     :returns: the deadline that holds from now on; None: its policy asks for no check-in.
     """
     due, days = facts.check_in_due_at, facts.terms.check_in_days
-    if due is None:
-        return None
-    new = None if days is None else later(facts.at, days=days)  # as by `check_in`
-    if new is not None and new - due < LEAST_STEP:
+    if due is None or days is None:
+        return due
+    new = later(facts.at, days=days)
+    if new - due < LEAST_STEP:
         return due
     if _move(facts.license_id, new):
         _tell_if_overdue(facts.license_id, due, new, facts.at)
     return new
 
 
-def _move(license_id: UUID, due: datetime | None) -> bool:
-    """Move the deadline on, never back, or lift it; no edit, so version and ``updated_at`` stay."""
-    statement = update(License).where(License.id == license_id)
-    if due is not None:
-        statement = statement.where(or_(License.check_in_due_at.is_(None), License.check_in_due_at < due))
+def _move(license_id: UUID, due: datetime) -> bool:
+    """Move the deadline on, never back; no edit, so version and ``updated_at`` stay."""
+    earlier = or_(License.check_in_due_at.is_(None), License.check_in_due_at < due)
+    statement = update(License).where(License.id == license_id, earlier)
     values = {"check_in_due_at": due, "updated_at": License.updated_at}
     return affected(statement.values(values).execution_options(synchronize_session=False)) == 1
 
 
-def _tell_if_overdue(license_id: UUID, was_due: datetime | None, due: datetime | None, now: datetime) -> None:
+def _tell_if_overdue(license_id: UUID, was_due: datetime | None, due: datetime, now: datetime) -> None:
     if was_due is not None and was_due <= now:
         tell("checked_in", license_id, {"check_in_due_at": (was_due, due)})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,8 +23,8 @@ from devforge_api.licenses.service.validation import (
     covered_until,
     failing_checks,
     find_known,
-    is_dead,
     is_expired,
+    is_lost,
     judge,
 )
 
@@ -134,10 +134,7 @@ def _too_many_users(facts: Facts, _scope: Scope) -> Remedy:
 
 
 def _revive(facts: Facts, _scope: Scope) -> Remedy:
-    window = facts.terms.revival_seconds
-    ends = [seat.heartbeat_due_at for seat in facts.seats if is_dead(facts, seat)]
-    returns = window is None or all(due and facts.at < due + timedelta(seconds=window) for due in ends)
-    if returns:
+    if not any(is_lost(facts, seat) for seat in facts.seats):
         return _of(Action.PING, "Send a heartbeat: the machine may still return.")
     return _of(Action.REACTIVATE, "Deactivate the machine and activate it again.")
 

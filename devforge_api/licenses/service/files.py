@@ -9,16 +9,16 @@ from uuid import UUID
 
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses import queries
-from devforge_api.licenses.errors import LicenseNotFound, VerdictRefused
+from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import License, Machine
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.certificates import Certificate, Kind, certify, secret_of
 from devforge_api.licenses.service.leases import license_data, machine_data, meta_of, until
-from devforge_api.licenses.service.validation import Scope, failing_checks
+from devforge_api.licenses.service.validation import STANDING, Scope, insist_on
 
 # A file of a licence that says so would only be refused by its reader. What depends on who asks,
 # and for what, is for the reader to see.
-REFUSED = frozenset({"PENDING", "BANNED", "REVOKED", "SUSPENDED", "EXPIRED", "OVERDUE", "HEARTBEAT_DEAD"})
+REFUSED = STANDING | {"HEARTBEAT_DEAD"}
 MACHINES_AT_MOST = 1_000  # in a file
 
 File = tuple[Certificate, dict[str, Any]]  # and the file's meta
@@ -79,9 +79,7 @@ def _holding_facts(license_: License, fingerprints: Sequence[str], now: datetime
     facts = queries.find_facts(license_.key_hash, fingerprints, now=now)
     if facts is None:  # removed in this moment
         raise LicenseNotFound
-    for check in failing_checks(facts, Scope(fingerprints=tuple(fingerprints) or None)):
-        if check.code in REFUSED and not check.valid:
-            raise VerdictRefused(check.code, check.detail)
+    insist_on(facts, REFUSED, Scope(fingerprints=tuple(fingerprints) or None))
     return facts
 
 

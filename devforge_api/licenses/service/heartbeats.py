@@ -9,16 +9,13 @@ from sqlalchemy import select, update
 
 from devforge_api.core import maintenance
 from devforge_api.core.db import affected, db
-from devforge_api.licenses.errors import MachineDead, MachineNotFound, VerdictRefused
+from devforge_api.licenses.errors import MachineDead, MachineNotFound
 from devforge_api.licenses.models import CullStrategy, License, Machine
 from devforge_api.licenses.queries import Facts, Seat, machines_due, policies_with_heartbeat
 from devforge_api.licenses.service import seats
 from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.validation import Scope, failing_checks
+from devforge_api.licenses.service.validation import STANDING, insist_on, is_lost
 
-# A heartbeat tells which machine is alive, and asks nothing else: only what the licence is by
-# itself refuses it.
-STANDING = frozenset({"PENDING", "BANNED", "REVOKED", "SUSPENDED", "EXPIRED", "OVERDUE"})
 BATCH = 100  # machines of a policy at a time: their licences are locked until commit
 
 
@@ -29,15 +26,13 @@ def heartbeat(facts: Facts) -> Machine:
     :raises VerdictRefused: the licence does not stand. :raises MachineNotFound: it holds no seat.
     :raises MachineDead: its time to come back is over.
     """
-    for check in failing_checks(facts, Scope()):
-        if check.code in STANDING and not check.valid:
-            raise VerdictRefused(check.code, check.detail)
+    insist_on(facts, STANDING)  # it tells which machine is alive, and asks nothing else
     if not facts.seats:
         raise MachineNotFound
     machine = seats.touch(facts, facts.seats[0], beats=True)
     if machine is not None:
         return machine
-    if seats.is_lost(facts, facts.seats[0]):
+    if is_lost(facts, facts.seats[0]):
         raise MachineDead
     raise MachineNotFound
 

@@ -15,7 +15,8 @@ from sqlalchemy import select
 from devforge_api.core.db import db
 from devforge_api.core.errors import DomainError, ValidationFailed
 from devforge_api.licenses.errors import KeyTaken
-from devforge_api.licenses.models import License, LicenseStatus, Policy, Product
+from devforge_api.licenses.models import License, LicenseStatus, Policy
+from devforge_api.licenses.queries import find_policy_id
 from devforge_api.licenses.service import lifecycle
 from devforge_api.licenses.service.keys import hash_key
 from devforge_api.licenses.service.record import Cause
@@ -140,21 +141,10 @@ class Import:
 
     def _policy_id(self, name: str) -> UUID:
         if name not in self._policies:
-            self._policies[name] = _find_policy(name)
+            self._policies[name] = find_policy_id(name)
         found = self._policies[name]
         if found is None:
             raise ValidationFailed.of("policy", f"Not exactly one policy is called {name}.", "NOT_FOUND")
         if found not in self._held:
             self._held[found] = db.session.get(Policy, found)
         return found
-
-
-def _find_policy(name: str) -> UUID | None:
-    statement = select(Policy.id).join(Product, Product.id == Policy.product_id)
-    try:
-        statement = statement.where(Policy.id == UUID(name))
-    except ValueError:
-        code, _, policy = name.partition("/")
-        statement = statement.where(Product.code == code, Policy.name == policy)
-    found = db.session.scalars(statement).all()
-    return found[0] if len(found) == 1 else None

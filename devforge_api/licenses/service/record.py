@@ -14,10 +14,8 @@ from devforge_api.core.outbox import emit
 from devforge_api.licenses.models import CauseKind, LedgerEntry
 from devforge_api.licenses.service import revocations
 
-# Seats come and go without changing what a licence is worth: they are in the audit trail alone.
-OF_SEATS = frozenset(
-    {"activated", "deactivated", "taken_over", "machine_died", "machine_revived", "checked_in", "used"}
-)
+# Seats and uses come and go without changing what a licence is worth: they are in the audit trail alone.
+OF_SEATS = frozenset({"activated", "deactivated", "taken_over", "machine_died", "machine_revived", "used"})
 # Whether a licence holds may have changed, for those who cannot ask.
 OF_STANDING = frozenset({"revoked", "suspended", "reinstated", "deleted", "transferred"})
 

@@ -39,6 +39,7 @@ from devforge_api.licenses.queries import Facts, Seat, least_recently_seen
 from devforge_api.licenses.service import durations, trials
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.validation import is_dead, is_lost
 
 EVERYWHERE = UUID(int=0)  # in `unique_within`
 
@@ -242,20 +243,6 @@ def next_due(facts: Facts) -> datetime | None:
     if not facts.terms.require_heartbeat:
         return None
     return facts.at + timedelta(seconds=facts.terms.heartbeat_seconds)
-
-
-def is_dead(facts: Facts, seat: Seat) -> bool:
-    """Whether a machine's heartbeat has stopped."""
-    due = seat.heartbeat_due_at
-    return facts.terms.require_heartbeat and due is not None and due <= facts.at
-
-
-def is_lost(facts: Facts, seat: Seat) -> bool:
-    """Whether a dead machine's time to come back is over, too."""
-    due, revival = seat.heartbeat_due_at, facts.terms.revival_seconds
-    if not is_dead(facts, seat) or due is None or revival is None:
-        return False
-    return due <= facts.at - timedelta(seconds=revival)
 
 
 def touch(facts: Facts, seat: Seat, *, beats: bool = False, leases: bool = False) -> Machine | None:

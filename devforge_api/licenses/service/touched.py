@@ -18,14 +18,15 @@ from sqlalchemy import insert
 from devforge_api.core.db import db, uuid7
 from devforge_api.licenses.models import CauseKind, LedgerEntry
 from devforge_api.licenses.queries import Terms
-from devforge_api.licenses.queries.standing import Subject, facts_of, subjects_of
+from devforge_api.licenses.queries.standing import Subject, facts_about, subjects_of
 from devforge_api.licenses.service.validation import Scope, decide
 
 SHOWN = 100
 EVENT = "policy_changed"
 # What a verdict without scope depends on, and what it includes.
 DECISIVE = (
-    "floating", "strict", "limits", "overage", "expiry_strategy", "required_scopes", "entitlements",
+    "floating", "strict", "limits", "overage", "expiry_strategy", "check_in_days", "required_scopes",
+    "entitlements",
 )  # fmt: skip
 REMEMBERED = 10_000  # judgements
 
@@ -90,7 +91,7 @@ def _changes(before: Terms, after: Terms, now: datetime) -> Iterator[list[tuple[
 
 
 def _judge(subject: Subject, terms: Terms, now: datetime) -> Standing:
-    facts = facts_of(subject, terms, now=now)
+    facts = facts_about(subject, terms, now=now)
     verdict = decide(facts, Scope())
     return Standing(verdict.valid, verdict.code, tuple(facts.entitlements))
 

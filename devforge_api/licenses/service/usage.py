@@ -11,16 +11,14 @@ from sqlalchemy.exc import IntegrityError
 
 from devforge_api.core.db import affected, db
 from devforge_api.core.errors import IdempotencyKeyReused
-from devforge_api.licenses.errors import UsesInvalid, UsesLimitExceeded, VerdictRefused
+from devforge_api.licenses.errors import UsesInvalid, UsesLimitExceeded
 from devforge_api.licenses.models import License, LicenseStatus, Policy, UsageRequest
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.validation import Scope, failing_checks, known_facts
+from devforge_api.licenses.service.validation import STANDING, Scope, insist_on, known_facts
 
 MOST_USES = 2**31 - 1  # what the column holds
 KEPT = timedelta(hours=24)
-# Checks that concern the licence by itself; which machine it is used on, nobody asks here.
-STANDING = frozenset({"PENDING", "BANNED", "REVOKED", "SUSPENDED", "EXPIRED", "OVERDUE"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +68,7 @@ def count(facts: Facts, *, more: int) -> Uses:
 
     :raises VerdictRefused: the licence may not be used. :raises UsesLimitExceeded: too many.
     """
-    for check in failing_checks(facts, Scope()):
-        if check.code in STANDING and not check.valid:
-            raise VerdictRefused(check.code, check.detail)
+    insist_on(facts, STANDING)  # which machine it is used on, nobody asks here
     own_policy = select(Policy.max_uses).where(Policy.id == License.policy_id).scalar_subquery()
     maximum = func.coalesce(License.max_uses, own_policy, MOST_USES)
     # Still active: a revocation that was committed meanwhile is a boundary.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from devforge_api.licenses.errors import LicenseNotFound
+from devforge_api.licenses.errors import LicenseNotFound, VerdictRefused
 from devforge_api.licenses.models import ExpiryStrategy, HeartbeatBasis, LicenseStatus, Matching, ScopeName
 from devforge_api.licenses.queries import (
     Facts,
@@ -55,6 +55,8 @@ DETAILS = {
     "TOO_MANY_CORES": "has machines with more cores than it allows",
     "TOO_MANY_USERS": "has more users than it allows",
 }
+# What a licence is by itself, whichever machine it is used on and for what.
+STANDING = frozenset({"PENDING", "BANNED", "REVOKED", "SUSPENDED", "EXPIRED", "OVERDUE"})
 NOBODY = UUID(int=0)
 
 
@@ -69,6 +71,9 @@ class Scope:
     user_id: UUID | None = None
     entitlements: tuple[str, ...] | None = None
     version: str | None = None
+
+
+NO_SCOPE = Scope()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,13 @@ def failing_checks(facts: Facts, scope: Scope) -> Iterator[Check]:
         yield Check("EXPIRED", valid=facts.terms.expiry_strategy is not ExpiryStrategy.RESTRICT)
 
 
+def insist_on(facts: Facts, codes: frozenset[str], scope: Scope = NO_SCOPE) -> None:
+    """For what asks for some of the checks alone. :raises VerdictRefused: one of these fails."""
+    for check in failing_checks(facts, scope):
+        if check.code in codes and not check.valid:
+            raise VerdictRefused(check.code, check.detail)
+
+
 def is_expired(facts: Facts) -> bool:
     """Whether its expiry has passed, whatever the policy makes of that."""
     return facts.expires_at is not None and facts.expires_at <= facts.at
@@ -246,7 +258,16 @@ def _heartbeats(facts: Facts, needed: int) -> Iterator[Check]:
 
 def is_dead(facts: Facts, seat: Seat) -> bool:
     """Whether a machine's heartbeat has stopped."""
-    return seat.heartbeat_due_at is not None and seat.heartbeat_due_at <= facts.at
+    due = seat.heartbeat_due_at
+    return facts.terms.require_heartbeat and due is not None and due <= facts.at
+
+
+def is_lost(facts: Facts, seat: Seat) -> bool:
+    """Whether a dead machine's time to come back is over, too."""
+    due, revival = seat.heartbeat_due_at, facts.terms.revival_seconds
+    if not is_dead(facts, seat) or due is None or revival is None:
+        return False
+    return due <= facts.at - timedelta(seconds=revival)
 
 
 def waits_for_heartbeat(facts: Facts, seat: Seat) -> bool:
