@@ -126,3 +126,18 @@ def test_support_sees_the_end_of_a_signed_key(api, signed):
     license_ = signed()
     shown = api.get(f"/licenses/{license_.id}", by=api.person(role="support")).json["data"]["key"]
     assert shown == f"key…-{license_.key[-6:]}"
+
+
+def test_an_order_that_waits_has_nothing_signed_until_it_is_fulfilled(api, signed, verdict):
+    """What is signed works offline, and an unpaid licence must not."""
+    admin, license_ = api.admin(), signed(pending=True)
+    with api.app.app_context():
+        assert read_signed_key(license_.key) is None
+    assert verdict(license_)["code"] == "PENDING"
+    done = api.post(f"/licenses/{license_.id}/fulfill", by=admin).json["data"]
+    with api.app.app_context():
+        assert read_signed_key(done["key"])["license"] == str(license_.id)
+    waited_with, made = verdict(license_), verdict(done["key"])
+    assert (waited_with["code"], made["code"]) == ("VALID", "VALID")
+    assert waited_with["license"]["key_valid_until"] is not None
+    assert made["license"]["key_valid_until"] is None

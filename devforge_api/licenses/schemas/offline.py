@@ -19,7 +19,7 @@ class _FileQuerySchema(BaseSchema):
     )
     ttl = fields.QueryInt(
         min=3600,
-        max=3650 * DAY,
+        max=366 * DAY,
         load_default=30 * DAY,
         metadata={"description": "Seconds for which the file holds, if the licence does.", "example": 86_400},
     )

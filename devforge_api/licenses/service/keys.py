@@ -23,13 +23,21 @@ _LENGTH = 26
 _SIGNED = "key/"  # what a signed key begins with, and its signature covers
 
 
-def make_key(policy: Policy, license_id: UUID, *, now: datetime, expires_at: datetime | None = None) -> str:
+def make_key(
+    policy: Policy,
+    license_id: UUID,
+    *,
+    now: datetime,
+    expires_at: datetime | None = None,
+    pending: bool = False,
+) -> str:
     """A new key for a licence, by its policy's scheme; never the same twice.
 
     :param expires_at: of the licence at present; a signed key goes on saying so.
+    :param pending: its order waits, so that nothing is signed yet.
     :raises Unavailable: there is no key yet to sign with.
     """
-    if policy.key_scheme is KeyScheme.SIGNED:
+    if policy.key_scheme is KeyScheme.SIGNED and not pending:
         return _signed_key(policy, license_id, now, expires_at)
     return _random_key()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import joinedload
 
@@ -15,7 +15,7 @@ from devforge_api.audit import service as audit
 from devforge_api.core.db import db, uuid7
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.errors import KeyTaken
-from devforge_api.licenses.models import CauseKind, License, LicenseStatus, Policy, RetiredKey
+from devforge_api.licenses.models import CauseKind, KeyScheme, License, LicenseStatus, Policy, RetiredKey
 from devforge_api.licenses.queries import LIMITS, get_license
 from devforge_api.licenses.service import transitions
 from devforge_api.licenses.service.check_in import first_due
@@ -27,6 +27,7 @@ from devforge_api.licenses.service.transitions import move
 from devforge_api.licenses.service.trials import claim_user, free_to_claim
 from devforge_api.users import service as users
 
+WAITING_KEY_LASTS = timedelta(days=7)
 OWN_LIMITS = tuple(f"max_{name}" for name in LIMITS)
 
 
@@ -73,7 +74,10 @@ def issue(
     if expires_at is None and not pending:
         expires_at = first_expiry(policy, now)
     license_id = uuid7()
-    key = make_key(policy, license_id, now=now, expires_at=expires_at) if key is None else key.strip()
+    if key is None:
+        key = make_key(policy, license_id, now=now, expires_at=expires_at, pending=pending)
+    else:
+        key = key.strip()
     license_ = License(
         id=license_id,
         policy_id=policy.id,
@@ -126,14 +130,39 @@ def change(license_: License, values: Mapping[str, Any], *, cause: Cause | None 
 def fulfill(license_: License, *, now: datetime, cause: Cause | None = None) -> License:
     """Let a locked pending licence work: its time begins now, as far as its policy lets it begin so.
 
-    For the transaction of the payment itself.
+    For the transaction of the payment itself. A signed key is made only now, as it says that the
+    licence may be used; the one that the order waited with works on for a while.
 
     :raises LicenseNotPending: it waits for nothing.
     """
     expires_at = license_.expires_at or first_expiry(license_.policy, now)
     values = {"expires_at": expires_at, "check_in_due_at": first_due(license_.policy, now)}
     # Who asked while the order waited has not begun to use it.
-    return move(license_, transitions.FULFILL, cause=cause, first_validated_at=None, **values)
+    move(license_, transitions.FULFILL, cause=cause, first_validated_at=None, **values)
+    if license_.policy.key_scheme is KeyScheme.SIGNED and license_.imported_as is None:
+        replace_key(license_, now=now, until=now + WAITING_KEY_LASTS, cause=cause)
+        return with_plan(license_)
+    return license_
+
+
+def replace_key(license_: License, *, now: datetime, until: datetime | None, cause: Cause | None) -> None:
+    """Change a locked licence's key.
+
+    :param until: how long the former one still opens it; None: none does from now on.
+    """
+    mine = RetiredKey.license_id == license_.id
+    former = license_.key_hash
+    key = make_key(license_.policy, license_.id, now=now, expires_at=license_.expires_at)
+    if until is None:
+        db.session.execute(delete(RetiredKey).where(mine))
+    else:
+        longer = update(RetiredKey).where(mine, RetiredKey.valid_until > until)
+        db.session.execute(longer.values(valid_until=until))
+        db.session.add(RetiredKey(key_hash=former, license_id=license_.id, valid_until=until))
+    license_.key_hash, license_.encrypted_key = hash_key(key), seal_key(key)
+    db.session.flush()
+    changes = {"key_hash": (former, license_.key_hash), "former_key_valid_until": (None, until)}
+    tell("key_rotated", license_.id, changes, cause=cause)
 
 
 def suspend(license_: License, *, cause: Cause | None = None) -> License:

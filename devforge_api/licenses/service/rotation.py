@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from devforge_api.auth.service import notices
-from devforge_api.core.db import affected, db
+from devforge_api.core.db import affected
 from devforge_api.licenses.models import License, RetiredKey
-from devforge_api.licenses.service.keys import hash_key, make_key, seal_key
-from devforge_api.licenses.service.lifecycle import with_plan
-from devforge_api.licenses.service.record import Cause, tell
+from devforge_api.licenses.service.lifecycle import replace_key, with_plan
+from devforge_api.licenses.service.record import Cause
 from devforge_api.licenses.service.transitions import insist_on_life
 
 
@@ -29,26 +28,6 @@ def rotate(license_: License, *, now: datetime, overlap: timedelta, cause: Cause
     replace_key(license_, now=now, until=until, cause=cause)
     write_to(license_.user_id, "license_key_rotated", license_, until=in_words(until) if until else None)
     return with_plan(license_)
-
-
-def replace_key(license_: License, *, now: datetime, until: datetime | None, cause: Cause | None) -> None:
-    """Change a locked licence's key.
-
-    :param until: how long the former one still opens it; None: none does from now on.
-    """
-    mine = RetiredKey.license_id == license_.id
-    former = license_.key_hash
-    key = make_key(license_.policy, license_.id, now=now, expires_at=license_.expires_at)
-    if until is None:
-        db.session.execute(delete(RetiredKey).where(mine))
-    else:
-        longer = update(RetiredKey).where(mine, RetiredKey.valid_until > until)
-        db.session.execute(longer.values(valid_until=until))
-        db.session.add(RetiredKey(key_hash=former, license_id=license_.id, valid_until=until))
-    license_.key_hash, license_.encrypted_key = hash_key(key), seal_key(key)
-    db.session.flush()
-    changes = {"key_hash": (former, license_.key_hash), "former_key_valid_until": (None, until)}
-    tell("key_rotated", license_.id, changes, cause=cause)
 
 
 def write_to(user_id: UUID | None, letter: str, license_: License, **params: str | None) -> None:

@@ -27,12 +27,12 @@ from devforge_api.licenses.models import (
 from devforge_api.licenses.queries import LIMITS, facts_of
 from devforge_api.licenses.service.check_in import first_due
 from devforge_api.licenses.service.durations import first_expiry, later
-from devforge_api.licenses.service.lifecycle import with_plan
+from devforge_api.licenses.service.lifecycle import replace_key, with_plan
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.owners import Owner, settle_owner
 from devforge_api.licenses.service.record import Cause, tell
 from devforge_api.licenses.service.renewal import waits_to_begin
-from devforge_api.licenses.service.rotation import replace_key, write_to
+from devforge_api.licenses.service.rotation import write_to
 from devforge_api.licenses.service.seats import remove_machine, unique_within
 from devforge_api.licenses.service.transitions import insist_on_life
 
