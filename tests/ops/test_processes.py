@@ -126,6 +126,25 @@ def test_two_workers_refuse_a_revoked_session_at_the_next_request(api, start_ser
 
 
 @pytest.mark.production_column("several processes need Redis")
+def test_two_workers_see_a_revocation_and_new_terms_at_the_next_validation(api, start_server):
+    server = start_server(WEB_WORKERS="2")
+    admin = api.admin()
+    license_, other = api.license(policy={"max_machines": 1}), api.license()
+    policy = f"/policies/{license_.policy_id}"
+
+    def verdicts(issued):
+        with ThreadPoolExecutor(8) as pool:
+            ask = pool.map(lambda _: post(server, "/licenses/validate", {"key": issued.key}), range(40))
+            return {body["data"]["code"] for _, body in ask}
+
+    assert verdicts(license_) == verdicts(other) == {"VALID"}
+    assert api.patch(policy, {"strict": True}, by=admin).status_code == 200
+    assert verdicts(license_) == {"NO_MACHINES"}
+    assert api.post(f"/licenses/{other.id}/revoke", by=admin).status_code == 200
+    assert verdicts(other) == {"REVOKED"}
+
+
+@pytest.mark.production_column("several processes need Redis")
 def test_two_workers_count_one_limit_and_add_up_one_figure(api, start_server):
     server = start_server(WEB_WORKERS="2", LIMIT_ANONYMOUS="20", METRICS_TOKEN="figures")
     with ThreadPoolExecutor(8) as pool:
