@@ -5,10 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.queries import entries_after, get_license
 from devforge_api.licenses.service import lifecycle, revocations
 from devforge_api.licenses.service.certificates import read
+from devforge_api.licenses.service.owners import find_owner
+from devforge_api.licenses.service.transfer import transfer
 from devforge_api.users import service as users
 from devforge_api.users.service import UserStatus
 
@@ -103,7 +106,7 @@ def test_a_licence_that_leaves_a_banned_owner_holds_again(api, act, listed):
     api.ban(owner.id)
     api.deliver()
     body = {"user_id": str(heir.id)}
-    assert api.patch(f"/licenses/{license_.id}", body, by=act.admin).status_code == 200
+    assert api.post(f"/licenses/{license_.id}/transfer", body, by=act.admin).status_code == 200
     assert listed()[1] == [(str(license_.id), "restored")]
 
 
@@ -265,8 +268,9 @@ def test_a_ban_and_a_licence_that_is_given_to_the_banned_at_once_meet_in_the_lis
         with api.app.app_context():
             together.wait(30)
             with unit_of_work():
+                heir = find_owner(owner.id, None)
                 row = get_license(license_.id, owner_id=None, for_update=True)
-                lifecycle.change(row, {"user_id": owner.id})
+                transfer(row, now=utc_now(), owner=heir)
 
     expected = []
     for _ in range(8):
