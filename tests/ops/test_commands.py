@@ -36,7 +36,7 @@ def test_the_demo_is_made_once_and_its_credentials_work(demo_app, tmp_path):
     first, second = run(demo_app, "demo", "seed"), run(demo_app, "demo", "seed")
     assert first.exit_code == second.exit_code == 0
     assert first.output == second.output
-    assert rows(demo_app) == [2, 1, 3, 3]
+    assert rows(demo_app) == [2, 1, 4, 3]
     file = tmp_path / "data" / "demo.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     api, demo = Api(demo_app), json.loads(file.read_text())
