@@ -154,13 +154,15 @@ def _learn_components(facts: Facts, applicant: Applicant) -> frozenset[str] | No
 
     :returns: checks that are settled thereby; None: nothing has been learned, nor could be.
     """
-    if not facts.seats or has_components(facts.seats[0].machine_id):
+    if not facts.seats:
         return None
-    seats.lock(facts.license_id)
-    if has_components(facts.seats[0].machine_id):  # named at the same moment: the same ones, or others
+    machine_id = facts.seats[0].machine_id
+    if not has_components(machine_id):
+        seats.lock(facts.license_id)
+    if has_components(machine_id):  # others, or the same ones, named since they were looked at
         return frozenset()
-    if is_seated(facts.seats[0].machine_id):  # else it has lost its seat just now: `touch` will find out
-        seats.add_components(facts.seats[0].machine_id, applicant)
+    if is_seated(machine_id):  # else it has lost its seat just now: `touch` will find out
+        seats.add_components(machine_id, applicant)
     return frozenset({"COMPONENTS_SCOPE_MISMATCH"})
 
 
