@@ -132,7 +132,9 @@ class Kept:
     def _check(self, result: Any, expected: pq.ExecStatus) -> None:
         if result.status == expected:
             return
-        if self.connection.pgconn.status != pq.ConnStatus.OK:
+        # Only a server that is there gives its refusals a code; what libpq finds out by itself has none,
+        # and the connection's status may be good until the next attempt.
+        if result.error_field(pq.DiagnosticField.SQLSTATE) is None:
             raise psycopg.OperationalError("the connection is lost")
         raise psycopg.errors.error_from_result(result)
 
