@@ -17,6 +17,7 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
+from redis.connection import AbstractConnection
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from werkzeug.serving import make_server
@@ -214,6 +215,21 @@ def count_queries(app: Flask) -> Callable[..., AbstractContextManager[list[str]]
             event.remove(Engine, "before_cursor_execute", note)
 
     return counting
+
+
+@pytest.fixture
+def redis_commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the commands that this process sends to Redis."""
+    seen: list[str] = []
+    genuine: Callable[..., Any] = AbstractConnection.send_packed_command
+
+    def send(self: Any, command: Any, check_health: bool = True) -> Any:
+        packed = command if isinstance(command, bytes) else b"".join(command)
+        seen.append(packed.split(b"\r\n")[2].decode())
+        return genuine(self, command, check_health)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
+    return seen
 
 
 @pytest.fixture

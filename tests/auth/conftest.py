@@ -15,7 +15,6 @@ import pyotp
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
-from redis.connection import AbstractConnection
 from sqlalchemy import select, update
 from werkzeug.test import TestResponse
 
@@ -237,21 +236,6 @@ def wait_until() -> Callable[[Callable[[], bool]], None]:
 def steady_minute(wait_until: Callable[[Callable[[], bool]], None]) -> None:
     """In process, windows begin with the clock's minutes: begin well before the next one."""
     wait_until(lambda: time.time() % 60 < 55)
-
-
-@pytest.fixture
-def redis_commands(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the commands that this process sends to Redis."""
-    seen: list[str] = []
-    genuine: Callable[..., Any] = AbstractConnection.send_packed_command
-
-    def send(self: Any, command: Any, check_health: bool = True) -> Any:
-        packed = command if isinstance(command, bytes) else b"".join(command)
-        seen.append(packed.split(b"\r\n")[2].decode())
-        return genuine(self, command, check_health)
-
-    monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
-    return seen
 
 
 @contextmanager
