@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import or_, update
+from sqlalchemy import or_
 from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.core.db import affected
@@ -15,6 +15,7 @@ from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.durations import later
 from devforge_api.licenses.service.record import tell
 from devforge_api.licenses.service.transitions import insist_on_life
+from devforge_api.licenses.service.unedited import unedited
 
 # A deadline that would move by less is left: who asks all the time writes once an hour.
 LEAST_STEP = timedelta(hours=1)
@@ -62,11 +63,9 @@ def renew_due(facts: Facts) -> datetime | None:
 
 
 def _move(license_id: UUID, due: datetime) -> bool:
-    """Move the deadline on, never back; no edit, so version and ``updated_at`` stay."""
+    """Move the deadline on, never back."""
     earlier = or_(License.check_in_due_at.is_(None), License.check_in_due_at < due)
-    statement = update(License).where(License.id == license_id, earlier)
-    values = {"check_in_due_at": due, "updated_at": License.updated_at}
-    return affected(statement.values(values).execution_options(synchronize_session=False)) == 1
+    return affected(unedited(License.id == license_id, earlier, check_in_due_at=due)) == 1
 
 
 def _tell_if_overdue(license_id: UUID, was_due: datetime | None, due: datetime, now: datetime) -> None:

@@ -35,11 +35,16 @@ def later(start: datetime, *, days: int | None = None, months: int | None = None
     return end
 
 
+def end_of_duration(policy: Policy, start: datetime) -> datetime:
+    """When a licence expires whose time begins then; the policy must have a duration."""
+    return later(start, days=policy.duration_days, months=policy.duration_months)
+
+
 def first_expiry(policy: Policy, now: datetime) -> datetime | None:
     """When a licence that is made now expires; None: never, or its time has not begun."""
     if not has_duration(policy) or policy.expiry_basis is not ExpiryBasis.CREATION:
         return None
-    return later(now, days=policy.duration_days, months=policy.duration_months)
+    return end_of_duration(policy, now)
 
 
 def begin(license_id: UUID, basis: ExpiryBasis, at: datetime) -> None:
@@ -63,6 +68,6 @@ def begin(license_id: UUID, basis: ExpiryBasis, at: datetime) -> None:
     license_ = db.session.scalar(waiting.with_for_update().execution_options(populate_existing=True))
     if license_ is None:  # somebody was faster
         return
-    license_.expires_at = later(at, days=policy.duration_days, months=policy.duration_months)
+    license_.expires_at = end_of_duration(policy, at)
     db.session.flush()
     tell("updated", license_id, {"expires_at": (None, license_.expires_at)})

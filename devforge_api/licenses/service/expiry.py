@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select
 
 from devforge_api.core.db import db
 from devforge_api.licenses.models import CauseKind, License, LicenseStatus
 from devforge_api.licenses.service.record import Cause, tell
+from devforge_api.licenses.service.unedited import unedited
 
 BATCH = 1_000
 
@@ -27,9 +28,8 @@ def tell_expired(now: datetime, *, batch: int = BATCH) -> int:
         .with_for_update(skip_locked=True)
     )
     rows = db.session.execute(due).all()
-    told = update(License).where(License.id.in_([row.id for row in rows]))
-    values = {"expiry_told_at": License.expires_at, "updated_at": License.updated_at}
-    db.session.execute(told.values(values).execution_options(synchronize_session=False))
+    told = License.id.in_([row.id for row in rows])
+    db.session.execute(unedited(told, expiry_told_at=License.expires_at))
     for row in rows:
         if row.status is not LicenseStatus.REVOKED:  # which ended before
             tell(

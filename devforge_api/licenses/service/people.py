@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from devforge_api.core.db import affected, db
 from devforge_api.core.errors import ValidationFailed
@@ -13,6 +13,7 @@ from devforge_api.licenses.models import License, LicenseUser
 from devforge_api.licenses.queries import find_license_user, get_license, get_license_user
 from devforge_api.licenses.service.limits import Limit
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.unedited import unedited
 from devforge_api.users import service as users
 
 
@@ -93,6 +94,5 @@ def _drop(license_id: UUID, user_id: UUID) -> bool:
 
 
 def _count(license_id: UUID, more: int) -> None:
-    values = {"user_count": License.user_count + more, "updated_at": License.updated_at}
-    statement = update(License).where(License.id == license_id).values(values)
+    statement = unedited(License.id == license_id, user_count=License.user_count + more)
     db.session.execute(statement.execution_options(synchronize_session="fetch"))

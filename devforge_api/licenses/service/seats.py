@@ -18,7 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.audit import service as audit
 from devforge_api.core.clock import rfc3339
-from devforge_api.core.db import affected, db
+from devforge_api.core.db import db
 from devforge_api.licenses.errors import (
     CoreLimitExceeded,
     FingerprintTaken,
@@ -39,6 +39,7 @@ from devforge_api.licenses.queries import Facts, Seat, least_recently_seen
 from devforge_api.licenses.service import durations, trials
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.unedited import unedited
 from devforge_api.licenses.service.validation import is_dead, is_lost
 
 EVERYWHERE = UUID(int=0)  # in `unique_within`
@@ -199,15 +200,9 @@ def unseat(machine_id: UUID, *conditions: ColumnElement[bool]) -> int | None:
 
 
 def count(license_id: UUID, *, machines: int = 0, cores: int = 0, **more: Any) -> None:
-    """Keep a locked licence's counts; no edit, so version and ``updated_at`` stay."""
-    values = {
-        "machine_count": License.machine_count + machines,
-        "core_count": License.core_count + cores,
-        "updated_at": License.updated_at,
-        **more,
-    }
-    statement = update(License).where(License.id == license_id).values(values)
-    affected(statement.execution_options(synchronize_session=False))
+    """Keep a locked licence's counts."""
+    counts = {"machine_count": License.machine_count + machines, "core_count": License.core_count + cores}
+    db.session.execute(unedited(License.id == license_id, **counts, **more))
 
 
 def offer(facts: Facts) -> dict[str, Any]:

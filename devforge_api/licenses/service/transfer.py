@@ -26,7 +26,7 @@ from devforge_api.licenses.models import (
 )
 from devforge_api.licenses.queries import LIMITS, facts_of
 from devforge_api.licenses.service.check_in import first_due
-from devforge_api.licenses.service.durations import first_expiry, later
+from devforge_api.licenses.service.durations import end_of_duration, first_expiry
 from devforge_api.licenses.service.lifecycle import replace_key, with_plan
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.owners import Owner, settle_owner
@@ -35,6 +35,7 @@ from devforge_api.licenses.service.renewal import waits_to_begin
 from devforge_api.licenses.service.rotation import write_to
 from devforge_api.licenses.service.seats import remove_machine, unique_within
 from devforge_api.licenses.service.transitions import insist_on_life
+from devforge_api.licenses.service.unedited import unedited
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _under(policy: Policy, license_: License, now: datetime) -> dict[str, Any]:
     if waits_to_begin(policy):
         values["first_validated_at"] = None  # the next validation is the first one under this policy
         if policy.expiry_basis is ExpiryBasis.FIRST_ACTIVATION and license_.machine_count > 0:
-            begun = later(now, days=policy.duration_days, months=policy.duration_months)
+            begun = end_of_duration(policy, now)
             values["expires_at"] = begun
     return values
 
@@ -138,9 +139,7 @@ def _end_what_the_former_owner_holds(license_: License, now: datetime, cause: Ca
     for machine in db.session.scalars(machines).all():
         remove_machine(machine)
     if affected(delete(LicenseUser).where(LicenseUser.license_id == license_.id)):
-        nobody = update(License).where(License.id == license_.id)
-        values = {"user_count": 0, "updated_at": License.updated_at}
-        db.session.execute(nobody.values(values).execution_options(synchronize_session=False))
+        db.session.execute(unedited(License.id == license_.id, user_count=0))
         tell("users_changed", license_.id, {"user_count": (license_.user_count, 0)}, cause=cause)
     replace_key(license_, now=now, until=None, cause=cause)
 

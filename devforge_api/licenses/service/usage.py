@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
 from devforge_api.core.db import affected, db
@@ -15,6 +15,7 @@ from devforge_api.licenses.errors import UsesInvalid, UsesLimitExceeded
 from devforge_api.licenses.models import License, LicenseStatus, Policy, UsageRequest
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.record import tell
+from devforge_api.licenses.service.unedited import unedited
 from devforge_api.licenses.service.validation import STANDING, Scope, insist_on, known_facts
 
 MOST_USES = 2**31 - 1  # what the column holds
@@ -96,9 +97,8 @@ def reset(facts: Facts) -> Uses:
 
 def _add(license_id: UUID, more: int, *conditions: ColumnElement[bool]) -> int | None:
     """The new number; None: the conditions do not hold."""
-    statement = update(License).where(License.id == license_id, *conditions)
-    counted = statement.values(uses=License.uses + more, updated_at=License.updated_at)
-    after = db.session.scalar(counted.returning(License.uses).execution_options(synchronize_session=False))
+    counted = unedited(License.id == license_id, *conditions, uses=License.uses + more)
+    after = db.session.scalar(counted.returning(License.uses))
     if after is not None:
         tell("used", license_id, {"uses": (after - more, after)})
     return after
