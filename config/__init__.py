@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from config import billing
 from config.secrets import development_secrets, make_folder, weakness
 from config.settings import ENVIRONMENTS, PREFIX, SETTINGS, TEST_ONLY, Setting, SettingsError
 
@@ -101,6 +102,8 @@ def _settle(values: dict[str, Any]) -> None:
             "More than one web process needs shared limits and revocations: "
             "set DEVFORGE_REDIS_URL, or DEVFORGE_WEB_WORKERS=1."
         )
+    if trouble := billing.problem(values):
+        raise SettingsError(trouble)
     host = f"[{values['HOST']}]" if ":" in values["HOST"] else values["HOST"]
     host = "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host  # noqa: S104 - compared, not bound
     values["PUBLIC_URL"] = values["PUBLIC_URL"] or f"http://{host}:{values['PORT']}"

@@ -1,1 +1,3 @@
 """A developer's own machine: SQLite, no Redis, secrets made once in the data folder."""
+
+BILLING_PROVIDER = "test"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from config.billing import read_return_urls, read_webhook_secrets
 from config.clients import read_clients
 from config.providers import read_providers, read_redirects
 
@@ -282,6 +283,41 @@ SETTINGS: tuple[Setting, ...] = (
         "SIGN_IN_REDIRECTS",
         read_redirects,
         "Exact addresses, comma-separated, to which sign-in by a provider may return.",
+    ),
+    Setting(
+        "BILLING_PROVIDER",
+        "BILLING_PROVIDER",
+        _one_of("none", "test", "stripe"),
+        "What new orders are paid with; `test` is a page of this server, refused in staging and production.",
+    ),
+    Setting(
+        "BILLING_RETURN_URLS",
+        "BILLING_RETURN_URLS",
+        read_return_urls,
+        "Origins and apps' schemes, comma-separated, that a checkout may return to beside PUBLIC_URL's.",
+    ),
+    Setting(
+        "BILLING_GRACE_DAYS",
+        "BILLING_GRACE_DAYS",
+        _integer(0, 60),
+        "Days that a licence works on after a subscription's payment has failed.",
+    ),
+    Setting(
+        "STRIPE_SECRET_KEY",
+        "STRIPE_SECRET_KEY",
+        _word(255),
+        "Of Stripe's API, best a restricted one.",
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_WEBHOOK_SECRET",
+        "STRIPE_WEBHOOK_SECRETS",
+        read_webhook_secrets,
+        "What Stripe signs its webhooks with; `new,old` while it is rotated.",
+        secret=True,
+    ),
+    Setting(
+        "STRIPE_API_BASE", "STRIPE_API_BASE", _url, "Another address of Stripe's API. Unset: Stripe's own."
     ),
     Setting(
         "COMMON_PASSWORDS_FILE",

@@ -12,6 +12,7 @@ import devforge_api.auth.jobs
 import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
+import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.licenses.jobs
 import devforge_api.licenses.subscribers
@@ -27,6 +28,9 @@ from devforge_api.auth.routes.oauth import oauth as oauth_blueprint
 from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.auth.service.personal_data import SIGN_IN_DATA
+from devforge_api.billing import providers as payment_providers
+from devforge_api.billing.models import ProviderEvent
+from devforge_api.billing.routes import blp as billing_blueprint
 from devforge_api.core import encryption, maintenance, outbox, personal_data, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import REQUEST_DATA, IdempotencyKey
@@ -54,6 +58,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     users_blueprint,
     releases_blueprint,
     licenses_blueprint,
+    billing_blueprint,
     audit_blueprint,
     ops_blueprint,
 )
@@ -77,6 +82,7 @@ ENCRYPTED = (
     Mail.params,
     OneTimeToken.data,
     TotpFactor.secret,
+    ProviderEvent.payload,
 )
 
 # What is known of a person, in the order in which it is erased; the user's own row is the last.
@@ -101,6 +107,7 @@ def register(app: Flask, api: Api) -> None:
     """Connect every domain to the application."""
     tokens.init_app(app)
     providers.init_app(app)
+    payment_providers.init_app(app)
     security.install_authority(app, verification)
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)

@@ -8,13 +8,14 @@ from devforge_api.users.service import Role
 PERSONAL = frozenset({"security:read", "security:write", "sessions:read", "sessions:write"})
 _OWN = PERSONAL | {
     "profile:read", "profile:write", "licenses:read", "licenses:manage", "machines:write",
-    "license_users:write", "trials:write",
+    "license_users:write", "trials:write", "billing:read", "billing:manage",
 }  # fmt: skip
-_STAFF = _OWN | {"users:read", "products:read", "releases:read", "licenses:read_all"}
+_STAFF = _OWN | {"users:read", "products:read", "releases:read", "licenses:read_all", "billing:read_all"}
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     Role.USER: _OWN,
     Role.DEVELOPER: _OWN,
     Role.SUPPORT: _STAFF,
-    Role.ADMIN: _STAFF | {"users:write", "products:write", "releases:write", "licenses:write", "audit:read"},
+    Role.ADMIN: _STAFF
+    | {"users:write", "products:write", "releases:write", "licenses:write", "billing:write", "audit:read"},
 }
