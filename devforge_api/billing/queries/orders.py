@@ -68,17 +68,13 @@ def orders(*, reader_id: UUID | None) -> Select[Order]:
     return statement if reader_id is None else statement.where(Order.user_id == reader_id)
 
 
-def get_order(order_id: UUID, *, reader_id: UUID | None, for_update: bool = False) -> Order:
+def get_order(order_id: UUID, *, reader_id: UUID | None) -> Order:
     """One order.
 
     :param reader_id: whose it must be; None: anybody's.
-    :param for_update: lock it, and with it all that belongs to it, until commit.
     :raises OrderNotFound: unknown, or not the reader's.
     """
-    statement = orders(reader_id=reader_id).where(Order.id == order_id)
-    if for_update:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
-    order = db.session.scalar(statement)
+    order = db.session.scalar(orders(reader_id=reader_id).where(Order.id == order_id))
     if order is None:
         raise OrderNotFound
     return order

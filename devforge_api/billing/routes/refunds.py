@@ -77,7 +77,7 @@ class RefundOrder(MethodView):
         The answer says what the provider has made of it; `requested`: it was not reached yet, and is
         asked again.
         """
-        order = queries.get_order(order_id, reader_id=None, for_update=True)
+        order = queries.lock_order(order_id)
         refund = refunds.request(order, **data, requested_by=principal().user_id)
         g.requested_refund = refund.id
         return queries.get_refund(refund.id, reader_id=None)

@@ -20,9 +20,9 @@ class SubscriptionSchema(EditableSchema):
         metadata={"description": "It ends when what is paid for is over.", "example": False}
     )
     ended_at = fields.Timestamp(**NO_MOMENT)
-    past_due_since = fields.Timestamp(
+    grace_ends_at = fields.Timestamp(
         allow_none=True,
-        metadata={"description": "When its payment failed for the first time in a row.", "example": None},
+        metadata={"description": "A payment has failed: until then its licences work on.", "example": None},
     )
 
 
