@@ -74,8 +74,10 @@ def test_a_payment_makes_the_licence_and_its_ledger_cites_the_event(world):
 
 def test_the_same_news_again_changes_nothing(world):
     world.settle(paid(world))
+    before = world.order().updated_at
     assert [world.settle(paid(world)).changes for _ in range(3)] == [(), (), ()]
     assert len(world.licenses()) == 1
+    assert world.order().updated_at == before
     assert world.balances() == {"provider": 5900, "revenue": -5900}
 
 
@@ -137,6 +139,8 @@ def test_a_refund_of_all_suspends_and_after_a_month_revokes(world):
     assert world.history()[-1] == ("suspended", "payment", "evt_refund")
     assert world.balances() == {"refunds": 5900, "revenue": -5900}
     world.now += 31 * DAY
+    with world.api.app.app_context(), unit_of_work():
+        assert reminders.look_again(world.now) == 1
     world.settle(refunded(paid(world)))
     assert world.license().status is REVOKED
 

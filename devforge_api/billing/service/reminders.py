@@ -15,6 +15,8 @@ from devforge_api.billing.models import (
     OrderItem,
     OrderLicense,
     OrderStatus,
+    Payment,
+    Refund,
     Subscription,
     SubscriptionStatus,
 )
@@ -47,9 +49,13 @@ def look_again(now: datetime) -> int:
     )
     refund_is_final = (
         select(Order.id)
+        .join(Payment, Payment.order_id == Order.id)
+        .join(Refund, Refund.payment_id == Payment.id)
+        .outerjoin(Subscription, Subscription.order_id == Order.id)
         .where(
+            or_(Subscription.id.is_(None), Subscription.status == SubscriptionStatus.CANCELED),
             Order.status == OrderStatus.REFUNDED,
-            Order.updated_at <= now - REFUND_IS_FINAL_AFTER,
+            Refund.succeeded_at <= now - REFUND_IS_FINAL_AFTER,
             Order.id.in_(held.where(OrderLicense.hold == Hold.REFUND)),
         )
         .limit(BATCH)
