@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from devforge_api.billing.models import Interval, OrderStatus
 from devforge_api.billing.queries import ShownOrder
 from devforge_api.billing.schemas.shared import CURRENCY, NO_MOMENT, PROVIDER, SOME_ID, amount
 from devforge_api.core import fields
 from devforge_api.core.context import principal
 from devforge_api.core.schemas import BaseSchema, EditableSchema
-from devforge_api.licenses.models import License, LicenseStatus
-from devforge_api.licenses.schemas.shared import KEY, masked_key
-from devforge_api.licenses.schemas.shared import SOME_ID as SOME_LICENSE
+from devforge_api.licenses.schemas.licenses import LicenseSchema
+from devforge_api.licenses.schemas.shared import masked_key
+
+if TYPE_CHECKING:
+    from devforge_api.licenses.models import License
 
 
 class OrderItemSchema(BaseSchema):
@@ -24,24 +28,18 @@ class OrderItemSchema(BaseSchema):
     unit_amount = amount("For one licence, in minor units.")
 
 
-class OrderedLicenseSchema(BaseSchema):
-    """A licence that came of an order."""
+class OrderedLicenseSchema(LicenseSchema):
+    """A licence that came of an order: as licences show it, and less of it."""
 
-    id = fields.UUID(**SOME_LICENSE)
-    key = fields.Method(
-        "show_key",
-        metadata={
-            **KEY["metadata"],
-            "type": "string",
-            "description": "In full for its owner, and for who may issue licences; else masked.",
-        },
-    )
-    status = fields.Enum(LicenseStatus, by_value=True, metadata={"example": "active"})
+    class Meta(LicenseSchema.Meta):
+        """What an order tells of it."""
+
+        fields = ("id", "key", "status")
 
     def show_key(self, license_: License) -> str:
-        """As licences show it; whoever has bought a licence for somebody else no longer owns it.
+        """In full for its owner and for who may issue it: whoever has given it away knows it no longer.
 
-        A token that may not read licences does not learn their keys from orders.
+        A token that may not read licences does not learn their keys from orders either.
         """
         caller = principal()
         theirs = license_.user_id == caller.user_id and "licenses:read" in caller.scopes
