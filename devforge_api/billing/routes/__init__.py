@@ -7,5 +7,7 @@ blp = Blueprint(
 )
 
 from devforge_api.billing.routes import (  # noqa: E402, F401 - they register on blp
+    checkout,
+    prices,
     webhooks,
 )
