@@ -299,7 +299,7 @@ def upgrade() -> None:
         sa.Column("current_period_end", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cancel_at_period_end", sa.Boolean(), nullable=False),
         sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("past_due_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("grace_ends_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("renewal_told_for", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -461,6 +461,7 @@ def upgrade() -> None:
             nullable=True,
         ),
         sa.Column("suspended", sa.Boolean(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["item_id"], ["order_items.id"], name=op.f("fk_order_licenses_item_id"), ondelete="CASCADE"
         ),

@@ -47,7 +47,7 @@ class Subscription(Timestamps, Model):
     current_period_end: Mapped[datetime]
     cancel_at_period_end: Mapped[bool] = mapped_column(default=False)
     ended_at: Mapped[datetime | None]
-    past_due_since: Mapped[datetime | None]  # when its payment failed for the first time in a row
+    grace_ends_at: Mapped[datetime | None]  # a payment has failed: until then its licences work on
     renewal_told_for: Mapped[datetime | None]  # the period's end that its owner was written to about
 
 

@@ -97,3 +97,5 @@ class OrderLicense(Model):
     hold: Mapped[Hold | None] = mapped_column(checked_enum(Hold))
     # Whether the hold has suspended it: one that the team had suspended before is not reinstated.
     suspended: Mapped[bool] = mapped_column(default=False)
+    # The expiry that a subscription has given it last: one that the team has set since stays.
+    until: Mapped[datetime | None]

@@ -60,6 +60,19 @@ def renew(
     return Renewal(license_, counted_from)
 
 
+def extend(license_: License, *, until: datetime, cause: Cause | None = None) -> None:
+    """Set a locked licence's expiry to what is paid for: later, or, for what was canceled, earlier.
+
+    :raises LicenseAlreadyRevoked: it has ended.
+    """
+    insist_on_life(license_, or_pending=True)
+    before = license_.expires_at
+    if before != until:
+        license_.expires_at = until
+        db.session.flush()
+        tell("renewed", license_.id, {"expires_at": (before, until)}, cause=cause)
+
+
 def waits_to_begin(policy: Policy) -> bool:
     """Whether a licence of this policy that has no expiry gets one when it is first used."""
     return has_duration(policy) and policy.expiry_basis is not ExpiryBasis.CREATION
