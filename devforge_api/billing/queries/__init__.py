@@ -11,8 +11,9 @@ from devforge_api.billing.queries.catalogue import (
     prices,
 )
 from devforge_api.billing.queries.held import lock_order
+from devforge_api.billing.queries.returned import Returned, returned
 
 __all__ = [
-    "PRICES", "Offer", "find_policy", "get_price", "lock_order", "offers", "offers_of", "price_references",
-    "prices",
+    "PRICES", "Offer", "Returned", "find_policy", "get_price", "lock_order", "offers", "offers_of",
+    "price_references", "prices", "returned",
 ]  # fmt: skip

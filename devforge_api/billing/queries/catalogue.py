@@ -73,17 +73,17 @@ def offers(currency: str | None = None) -> Sequence[Offer]:
     statement = _offers().order_by(Product.created_at, Product.id, Price.created_at, Price.id)
     if currency is not None:
         statement = statement.where(Price.currency == currency)
-    return [Offer(*row) for row in db.session.execute(statement).tuples()]
+    return [Offer(price, policy, product) for price, policy, product in db.session.execute(statement)]
 
 
 def offers_of(price_ids: Collection[UUID]) -> dict[UUID, Offer]:
     """Those of these prices that are on sale; none of them is deleted before this transaction ends."""
     statement = _offers().where(Price.id.in_(price_ids)).order_by(Price.id)
     held = statement.with_for_update(of=Price, read=True, key_share=True)
-    return {row[0].id: Offer(*row) for row in db.session.execute(held).tuples()}
+    return {price.id: Offer(price, policy, product) for price, policy, product in db.session.execute(held)}
 
 
-def _offers() -> Select[tuple[Price, Policy, Product]]:
+def _offers() -> Select[Price, Policy, Product]:
     return (
         select(Price, Policy, Product)
         .join(Policy, Policy.id == Price.policy_id)

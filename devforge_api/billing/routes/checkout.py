@@ -142,4 +142,3 @@ def _customer(user_id: UUID) -> tuple[Provider, str]:
         if reference is not None:
             return provider, reference
     raise NoCustomer
-

@@ -106,7 +106,12 @@ class Pricing(MethodView):
         for offer in queries.offers(query.get("currency")):
             product = products.setdefault(
                 offer.product.id,
-                {"id": offer.product.id, "code": offer.product.code, "name": offer.product.name, "prices": []},
+                {
+                    "id": offer.product.id,
+                    "code": offer.product.code,
+                    "name": offer.product.name,
+                    "prices": [],
+                },
             )
             product["prices"].append(_offered(offer))
         found = list(products.values())

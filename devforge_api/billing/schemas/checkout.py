@@ -27,9 +27,7 @@ class CheckoutItemSchema(BaseSchema):
 
 
 def _address(description: str, example: str) -> fields.Text:
-    return fields.Text(
-        max=2000, load_default=None, metadata={"description": description, "example": example}
-    )
+    return fields.Text(max=2000, load_default=None, metadata={"description": description, "example": example})
 
 
 class CheckoutCreateSchema(BaseSchema):
@@ -70,7 +68,9 @@ class OrderStatusSchema(ResourceSchema):
 class PortalCreateSchema(BaseSchema):
     """Where to return from the portal."""
 
-    return_url = _address("An allowed origin, or an app's scheme. Default: a page of ours.", "devforge://account")
+    return_url = _address(
+        "An allowed origin, or an app's scheme. Default: a page of ours.", "devforge://account"
+    )
 
 
 class PortalSchema(BaseSchema):
