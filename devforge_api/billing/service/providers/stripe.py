@@ -167,12 +167,10 @@ class StripeProvider:
             for made in refunds_of(self._api, charge_reference):
                 if part(made, "metadata", "refund_id") == str(refund_id):
                     return
-            named = named_charge(charge_reference)
-            currency = charge_currency(self._api, charge_reference)
-            v1.refunds.create(
-                {**named, "amount": to_units(amount, currency), "metadata": {"refund_id": str(refund_id)}},
-                {"idempotency_key": str(refund_id)},
-            )
+            units = to_units(amount, charge_currency(self._api, charge_reference))
+            asked = named_charge(charge_reference) | {"amount": units}
+            asked["metadata"] = {"refund_id": str(refund_id)}
+            v1.refunds.create(asked, {"idempotency_key": str(refund_id)})
 
     # --- subscriptions --------------------------------------------------------------------------
     def change_price(self, subscription: str, position: int, price: PriceToBuy) -> str:

@@ -18,7 +18,6 @@ from devforge_api.billing.service.providers.base import (
 )
 from devforge_api.billing.service.providers.stripe_client import StripeApi
 from devforge_api.billing.service.providers.stripe_objects import (
-    SUBSCRIPTIONS,
     Json,
     charge_reference,
     dispute,
@@ -61,7 +60,8 @@ def _unrecorded(api: StripeApi, order_id: UUID) -> dict[str, Any]:
     """
     made = datetime.fromtimestamp((order_id.int >> 80) / 1000, UTC)
     created = {"gte": int(made.timestamp()) - 300, "lte": int((made + OPEN_FOR).timestamp())}
-    for session in api.v1.checkout.sessions.list({"created": created, "limit": PAGE}).auto_paging_iter():
+    asked: Any = {"created": created, "limit": PAGE}
+    for session in api.v1.checkout.sessions.list(asked).auto_paging_iter():
         if session.client_reference_id == str(order_id):
             return api.v1.checkout.sessions.retrieve(session.id, {"expand": [INTENT]}).to_dict()
     # There is none. After a day, none that would be made could still be found.
@@ -76,7 +76,7 @@ def _look_at_payment(api: StripeApi, session: Json) -> Snapshot:
     refunds: list[SeenRefund] = []
     disputes: list[SeenDispute] = []
     charge = part(session, "payment_intent", "latest_charge")
-    if payment is not None and payment.charge_reference is not None and charge is not None:
+    if payment is not None and payment.charge_reference is not None and part(charge, "paid"):
         refunds = _refunds(api, charge, payment.charge_reference)
         disputes = _disputes(api, payment.charge_reference)
     return Snapshot(
@@ -105,18 +105,15 @@ def _look_at_subscription(api: StripeApi, session: Json, reference: str) -> Snap
     disputes: list[SeenDispute] = []
     for charge in charges:
         name = charge_reference(charge)
-        if name in wanted and name is not None and charge.get("status") == "succeeded":
+        if name is not None and charge.get("status") == "succeeded":
             refunds += _refunds(api, charge, name)
             disputes += _disputes(api, name) if charge.get("disputed") else []
-    seen = seen_subscription(subscription)
-    begun = SUBSCRIPTIONS.get(str(subscription.get("status"))) is not None
-    state = session_state(session) if session else SessionState.COMPLETE
     return Snapshot(
-        session=state if begun else SessionState.OPEN,
+        session=session_state(session) if session else SessionState.COMPLETE,
         payments=tuple(payment for payment in payments if payment is not None),
         refunds=tuple(refunds),
         disputes=tuple(disputes),
-        subscription=seen,
+        subscription=seen_subscription(subscription),
         customer_reference=customer,
     )
 
@@ -124,7 +121,7 @@ def _look_at_subscription(api: StripeApi, session: Json, reference: str) -> Snap
 def _invoices(api: StripeApi, subscription: str) -> Sequence[Json]:
     asked: Any = {"subscription": subscription, "limit": PAGE}
     try:
-        found = api.v1.invoices.list({**asked, "expand": ["data.payments"]})
+        found = api.v1.invoices.list(asked | {"expand": ["data.payments"]})
     except stripe.InvalidRequestError:  # a server of former times, whose invoices name their charge
         found = api.v1.invoices.list(asked)
     return entries(found.to_dict())
@@ -169,7 +166,7 @@ def charge_currency(api: StripeApi, reference: str) -> str:
 
 def refunds_of(api: StripeApi, reference: str) -> Iterator[Json]:
     """All refunds of a charge or payment intent."""
-    for made in api.v1.refunds.list({**named_charge(reference), "limit": PAGE}).auto_paging_iter():
+    for made in api.v1.refunds.list(named_charge(reference) | {"limit": PAGE}).auto_paging_iter():
         yield made.to_dict()
 
 
@@ -180,5 +177,5 @@ def _refunds(api: StripeApi, charge: Json, reference: str) -> list[SeenRefund]:
 
 
 def _disputes(api: StripeApi, reference: str) -> list[SeenDispute]:
-    opened = api.v1.disputes.list({**named_charge(reference), "limit": PAGE})
+    opened = api.v1.disputes.list(named_charge(reference) | {"limit": PAGE})
     return [dispute(told, reference) for told in entries(opened.to_dict())]
