@@ -59,6 +59,7 @@ LIMIT_ACCOUNT_FAILURES = 10
 LIMIT_SESSION_REFRESH = 60
 LIMIT_EXPORTS = 3
 LIMIT_DEVICE_CODES = 10
+LIMIT_WEBHOOKS = 6000
 
 # --- what only the code decides -----------------------------------------------------------------
 REQUIRE_STRONG_SECRETS = False

@@ -356,6 +356,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "LIMIT_SESSION_REFRESH", "LIMIT_SESSION_REFRESH", _PER_MINUTE, "Refreshes a minute of one session."
     ),
+    Setting(
+        "LIMIT_WEBHOOKS",
+        "LIMIT_WEBHOOKS",
+        _PER_MINUTE,
+        "Events a minute that one address may tell of: payment providers come in bursts.",
+    ),
     Setting("LIMIT_EXPORTS", "LIMIT_EXPORTS", _PER_MINUTE, "Exports of personal data a minute for one user."),
 )
 

@@ -12,6 +12,7 @@ import devforge_api.auth.jobs
 import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
+import devforge_api.billing.jobs
 import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.licenses.jobs

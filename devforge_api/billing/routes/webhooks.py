@@ -15,6 +15,7 @@ from devforge_api.billing.service import inbox
 from devforge_api.core import json
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import MalformedRequest
+from devforge_api.core.limits import Limit
 from devforge_api.core.security import public
 
 
@@ -22,7 +23,7 @@ from devforge_api.core.security import public
 class Webhooks(MethodView):
     """Of one provider."""
 
-    @public()
+    @public(Limit.WEBHOOKS)
     @blp.response(200, ReceivedSchema)
     @blp.raises(ProviderNotFound, InvalidSignature)
     def post(self, provider: str) -> dict[str, Any]:

@@ -101,6 +101,7 @@ def record(
         _record_subscription(books, snapshot.subscription, now=now, grace=grace)
     for payment in snapshot.payments:
         _record_payment(books, payment, postings, now)
+    db.session.flush()  # refunds and disputes refer to them
     for refund in snapshot.refunds:
         _record_refund(books, refund, postings, now)
     for dispute in snapshot.disputes:

@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import update
+
 from devforge_api.audit import service as audit
 from devforge_api.billing.models import Order, OrderStatus, Subscription, SubscriptionStatus
 from devforge_api.billing.queries import lock_order
@@ -57,8 +59,9 @@ def settle(order_id: UUID, snapshot: Snapshot, *, look: int, event_id: str | Non
     if moved:
         letters.tell_of_end(books, wanted.status)
     _end_at_provider(books.subscription, wanted)
-    order.settled_look = look
-    db.session.flush()
+    # No edit: who reads the order again finds it unchanged.
+    looked = {"settled_look": look, "updated_at": Order.updated_at}
+    db.session.execute(update(Order).where(Order.id == order.id).values(looked))
     return Settled(order.id, order.status, (*books.news, *moved, *fulfillment.news))
 
 

@@ -31,7 +31,7 @@ def rotate(license_: License, *, now: datetime, overlap: timedelta, cause: Cause
 
 
 def write_to(user_id: UUID | None, letter: str, license_: License, **params: str | None) -> None:
-    """Tell somebody of a licence, by the names of its product and plan: no letter holds a key."""
+    """Tell somebody of a licence, by the names of its product and plan."""
     if user_id is not None:
         product, tier = license_.policy.product.name, license_.policy.name
         notices.tell(user_id, letter, even_unverified=False, product=product, tier=tier, **params)

@@ -1,0 +1,25 @@
+"""What is done about orders while nobody asks."""
+
+from datetime import timedelta
+
+from devforge_api.billing.service import inbox, reminders
+from devforge_api.core.clock import utc_now
+from devforge_api.core.jobs import scheduled
+
+
+@scheduled("billing.deadlines", every=timedelta(minutes=10))
+def look_again() -> None:
+    """Look at orders whose payment's grace is over, or whose refund is final."""
+    reminders.look_again(utc_now())
+
+
+@scheduled("billing.renewals", every=timedelta(hours=1))
+def tell_of_renewals() -> None:
+    """Write to those who are about to be charged."""
+    reminders.tell_of_renewals(utc_now())
+
+
+@scheduled("billing.events.purge", every=timedelta(hours=12))
+def purge_events() -> None:
+    """Forget what providers told long ago."""
+    inbox.purge(utc_now())
