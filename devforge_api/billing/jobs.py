@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from devforge_api.billing.providers import configured
-from devforge_api.billing.service import inbox, reconciling, reminders
+from devforge_api.billing.service import checkout, inbox, reconciling, reminders
 from devforge_api.core.clock import utc_now
 from devforge_api.core.jobs import scheduled
 
@@ -18,6 +18,18 @@ def look_again() -> None:
 def tell_of_renewals() -> None:
     """Write to those who are about to be charged."""
     reminders.tell_of_renewals(utc_now())
+
+
+@scheduled("billing.orders.abandoned", every=timedelta(minutes=10))
+def cancel_abandoned() -> None:
+    """Cancel orders whose checkout was broken off before the provider knew of it."""
+    checkout.cancel_abandoned(utc_now())
+
+
+@scheduled("billing.orders.overdue", every=timedelta(hours=6))
+def look_at_overdue() -> None:
+    """Look at orders whose page has closed and of which nothing was heard."""
+    checkout.look_at_overdue(utc_now())
 
 
 @scheduled("billing.events.purge", every=timedelta(hours=12))
