@@ -11,6 +11,7 @@ from uuid import UUID
 
 from devforge_api.billing.errors import ProviderRefused, ProviderUnavailable
 from devforge_api.billing.models import RefundStatus, SubscriptionStatus
+from devforge_api.billing.service.looking import look_and_settle
 from devforge_api.billing.service.providers.base import (
     Checkout,
     CheckoutRequest,
@@ -23,6 +24,7 @@ from devforge_api.billing.service.providers.base import (
     Told,
 )
 from devforge_api.core.db import in_unit_of_work
+from tests.billing.world import World
 
 
 class StubProvider:
@@ -55,6 +57,12 @@ class StubProvider:
         if self.refusal is not None:
             raise ProviderRefused(self.refusal)
         self.meanwhile()
+
+    def says(self, world: World, snapshot: Snapshot) -> None:
+        """Say this of an order from now on; it is looked at and settled."""
+        self.snapshots[world.order_id] = snapshot
+        with world.api.app.app_context():
+            look_and_settle(self, world.order_id)
 
     def asked_for(self, name: str) -> list[tuple[Any, ...]]:
         """The calls of one method."""
