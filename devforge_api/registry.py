@@ -31,6 +31,7 @@ from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.auth.service.personal_data import SIGN_IN_DATA
 from devforge_api.billing import providers as payment_providers
+from devforge_api.billing.cli import billing_cli
 from devforge_api.billing.models import ProviderEvent
 from devforge_api.billing.routes import blp as billing_blueprint
 from devforge_api.billing.routes.pages import billing_pages
@@ -71,6 +72,7 @@ COMMANDS: tuple[click.Command, ...] = (
     tokens_cli,
     releases_cli,
     licenses_cli,
+    billing_cli,
     demo_cli,
     *OPS_COMMANDS,
 )
