@@ -2,7 +2,8 @@
 
 from datetime import timedelta
 
-from devforge_api.billing.service import checkout, inbox, reminders
+from devforge_api.billing.providers import configured
+from devforge_api.billing.service import checkout, inbox, reconciling, reminders
 from devforge_api.core.clock import utc_now
 from devforge_api.core.jobs import scheduled
 
@@ -35,3 +36,9 @@ def look_at_overdue() -> None:
 def purge_events() -> None:
     """Forget what providers told long ago."""
     inbox.purge(utc_now())
+
+
+@scheduled("billing.reconcile", every=timedelta(hours=1))
+def ask_for_news() -> None:
+    """Have heard again what webhooks may have lost, and orders looked at that should have moved."""
+    reconciling.ask_for_news(configured(), utc_now())

@@ -51,7 +51,9 @@ def look_again(now: datetime) -> int:
         select(Order.id)
         .join(Payment, Payment.order_id == Order.id)
         .join(Refund, Refund.payment_id == Payment.id)
+        .outerjoin(Subscription, Subscription.order_id == Order.id)
         .where(
+            or_(Subscription.id.is_(None), Subscription.status == SubscriptionStatus.CANCELED),
             Order.status == OrderStatus.REFUNDED,
             Refund.succeeded_at <= now - REFUND_IS_FINAL_AFTER,
             Order.id.in_(held.where(OrderLicense.hold == Hold.REFUND)),
