@@ -1,18 +1,28 @@
-"""The one table of settings that come from the environment, and how their text is read."""
+"""The one table of settings that come from the environment."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from email.utils import parseaddr
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from config.billing import read_return_urls, read_webhook_secrets
 from config.clients import read_clients
 from config.providers import read_providers, read_redirects
+from config.readers import (
+    integer,
+    one_of,
+    read_database_url,
+    read_file,
+    read_mail_url,
+    read_mailbox,
+    read_origins,
+    read_redis_url,
+    read_secrets,
+    read_text,
+    read_url,
+    word,
+)
 
 PREFIX = "DEVFORGE_"
 ENVIRONMENTS = ("development", "testing", "staging", "production")
@@ -51,216 +61,98 @@ class Setting:
         return self.secret or self.long
 
 
-def _text(value: str) -> str:
-    return value
-
-
-def _word(longest: int) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if not re.fullmatch(r"[\x21-\x7e]+", value) or len(value) > longest:
-            raise ValueError(f"must be 1 to {longest} visible ASCII characters")
-        return value
-
-    return read
-
-
-def _file(value: str) -> str:
-    try:
-        Path(value).read_text(encoding="utf-8")
-    except (OSError, ValueError) as error:
-        raise ValueError("must be a UTF-8 text file that can be read") from error
-    return value
-
-
-def _integer(low: int, high: int) -> Callable[[str], int]:
-    def read(value: str) -> int:
-        if not re.fullmatch(r"[0-9]{1,12}", value) or not low <= int(value) <= high:
-            raise ValueError(f"must be a whole number from {low} to {high}")
-        return int(value)
-
-    return read
-
-
-def _one_of(*choices: str) -> Callable[[str], str]:
-    def read(value: str) -> str:
-        if value not in choices:
-            raise ValueError(f"must be one of {', '.join(choices)}")
-        return value
-
-    return read
-
-
-def _secrets(value: str) -> tuple[str, ...]:
-    """``new`` or, while a secret is being rotated, ``new,old``."""
-    return tuple(part.strip() for part in value.split(",") if part.strip())
-
-
-def _origin(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        parts = urlsplit("")
-    bare = f"{parts.scheme}://{parts.netloc}"
-    if parts.scheme not in {"http", "https", "vscode-file", "app"} or not parts.netloc or bare != value:
-        raise ValueError(f"{value!r} is not an origin such as https://app.example.com")
-    if not re.fullmatch(r"[A-Za-z0-9.\-\[\]:]+", parts.netloc):
-        raise ValueError(f"{value!r} must name one exact host, without wildcards")
-    return value
-
-
-def _origins(value: str) -> tuple[str, ...]:
-    return tuple(_origin(part.strip()) for part in value.split(",") if part.strip())
-
-
-def _url(value: str) -> str:
-    try:
-        parts = urlsplit(value)
-    except ValueError:  # such as half an IPv6 address
-        parts = urlsplit("")
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an address such as https://api.example.com")
-    return value.rstrip("/")
-
-
-def _database_url(value: str) -> str:
-    if not value.startswith(("postgresql://", "postgresql+psycopg://", "sqlite:///")):
-        raise ValueError("must start with postgresql:// or sqlite:///")
-    return _parsed(value)
-
-
-def _redis_url(value: str) -> str:
-    if not value.startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("must start with redis://, rediss:// or unix://")
-    return _parsed(value)
-
-
-def _parsed(value: str) -> str:
-    """The address, if it can be taken apart; drivers would tell of it with the password in their words."""
-    try:
-        parts = urlsplit(value)
-        ambiguous = parts.netloc.count("@") > 1 or (parts.port is not None and parts.port < 1)
-    except ValueError:
-        ambiguous = True
-    if ambiguous:
-        raise ValueError("cannot be read; write @ : / # and % in a password as %40 %3A %2F %23 and %25")
-    return value
-
-
-def _mail_url(value: str) -> str:
-    parts = urlsplit(_parsed(value))
-    if parts.scheme not in {"smtps", "smtp", "smtp+plain"} or not parts.hostname:
-        raise ValueError("must be an address such as smtps://user:password@mail.example.com:465")
-    if parts.path not in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError("must end with host and port")
-    if bool(parts.username) != bool(parts.password):
-        raise ValueError("must name both a user and a password, or neither")
-    if parts.scheme == "smtp+plain" and parts.username:
-        raise ValueError(
-            "must be smtp:// or smtps:// where there is a password: this way it would be readable"
-        )
-    return value
-
-
-def _mailbox(value: str) -> str:
-    name, address = parseaddr(value)
-    form = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?"
-    if not value.isprintable() or not re.fullmatch(form, address) or len(name) > 100:
-        raise ValueError("must be an address such as Dev Forge <no-reply@example.com>")
-    return value
-
-
-_PER_MINUTE = _integer(1, 100_000_000)
+_PER_MINUTE = integer(1, 100_000_000)
 
 SETTINGS: tuple[Setting, ...] = (
-    Setting("ENV", "ENV", _one_of(*ENVIRONMENTS), "Which module of config/ holds the defaults."),
+    Setting("ENV", "ENV", one_of(*ENVIRONMENTS), "Which module of config/ holds the defaults."),
     Setting(
         "DATABASE_URL",
         "DATABASE_URL",
-        _database_url,
+        read_database_url,
         "PostgreSQL 15 or newer, or SQLite. Unset: devforge.sqlite3 in the data folder.",
         secret=True,
     ),
     Setting(
         "DATABASE_POOL_SIZE",
         "DATABASE_POOL_SIZE",
-        _integer(1, 500),
+        integer(1, 500),
         "Connections that one process keeps open.",
     ),
     Setting(
         "REDIS_URL",
         "REDIS_URL",
-        _redis_url,
+        read_redis_url,
         "Shared limits and revocations. Unset: kept in the process and the database, one web process.",
         secret=True,
     ),
     Setting(
         "CELERY_BROKER_URL",
         "CELERY_BROKER_URL",
-        _redis_url,
+        read_redis_url,
         "Redis that hands events to `flask worker`. Unset: a thread of the web process delivers them.",
         secret=True,
     ),
     Setting(
         "SECRET_KEY",
         "SECRET_KEYS",
-        _secrets,
+        read_secrets,
         "Signs cursors and device tokens. At least 32 characters; `new,old` while it is rotated.",
         secret=True,
     ),
     Setting(
         "MASTER_KEY",
         "MASTER_KEYS",
-        _secrets,
+        read_secrets,
         "Encrypts secrets in the database. At least 32 characters; `new,old` while it is rotated.",
         secret=True,
     ),
-    Setting("DATA_DIR", "DATA_DIR", _text, "Folder for the SQLite file, files and development secrets."),
-    Setting("HOST", "HOST", _text, "Address to listen on."),
-    Setting("PORT", "PORT", _integer(1, 65535), "Port to listen on."),
+    Setting("DATA_DIR", "DATA_DIR", read_text, "Folder for the SQLite file, files and development secrets."),
+    Setting("HOST", "HOST", read_text, "Address to listen on."),
+    Setting("PORT", "PORT", integer(1, 65535), "Port to listen on."),
     Setting(
         "PUBLIC_URL",
         "PUBLIC_URL",
-        _url,
+        read_url,
         "Address that users see; links are made from it. Unset: the address served.",
     ),
-    Setting("SERVER", "SERVER", _one_of("granian", "gunicorn"), "The WSGI server of `flask serve`."),
-    Setting("WEB_WORKERS", "WEB_WORKERS", _integer(1, 64), "Web processes; more than one needs Redis."),
-    Setting("WEB_THREADS", "WEB_THREADS", _integer(1, 256), "Threads that serve requests in one process."),
+    Setting("SERVER", "SERVER", one_of("granian", "gunicorn"), "The WSGI server of `flask serve`."),
+    Setting("WEB_WORKERS", "WEB_WORKERS", integer(1, 64), "Web processes; more than one needs Redis."),
+    Setting("WEB_THREADS", "WEB_THREADS", integer(1, 256), "Threads that serve requests in one process."),
     Setting(
         "TRUSTED_PROXIES",
         "TRUSTED_PROXIES",
-        _integer(0, 10),
+        integer(0, 10),
         "How many proxies in front set X-Forwarded-For; too high lets clients choose their address.",
     ),
     Setting(
-        "CORS_ORIGINS", "CORS_ORIGINS", _origins, "Origins, comma-separated, that browsers may call from."
+        "CORS_ORIGINS", "CORS_ORIGINS", read_origins, "Origins, comma-separated, that browsers may call from."
     ),
-    Setting("MAX_BODY_BYTES", "MAX_BODY_BYTES", _integer(1024, 1 << 30), "Largest JSON body that is read."),
+    Setting("MAX_BODY_BYTES", "MAX_BODY_BYTES", integer(1024, 1 << 30), "Largest JSON body that is read."),
     Setting(
         "EMAIL_VERIFICATION",
         "EMAIL_VERIFICATION",
-        _one_of("off", "required"),
+        one_of("off", "required"),
         "Whether an address must be verified before its owner can sign in.",
     ),
     Setting(
         "TERMS_VERSION",
         "TERMS_VERSION",
-        _word(64),
+        word(64),
         "Of the terms that registering accepts, such as 2026-01. Unset: nothing is asked.",
     ),
     Setting(
         "MAIL_URL",
         "MAIL_URL",
-        _mail_url,
+        read_mail_url,
         "Mail server: `smtps://user:password@host:465`, `smtp://…:587` (STARTTLS insisted on), or "
         "`smtp+plain://host:25` on a trusted network. Unset: .eml files in the data folder.",
         secret=True,
     ),
-    Setting("MAIL_FROM", "MAIL_FROM", _mailbox, "Whom letters are from."),
+    Setting("MAIL_FROM", "MAIL_FROM", read_mailbox, "Whom letters are from."),
     Setting(
         "ACCOUNT_PAGES_URL",
         "ACCOUNT_PAGES_URL",
-        _url,
+        read_url,
         "Where links in letters lead: `…/verify`, `…/reset`, `…/email-change`. Unset: the built-in pages.",
     ),
     Setting(
@@ -287,7 +179,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "BILLING_PROVIDER",
         "BILLING_PROVIDER",
-        _one_of("none", "test", "stripe"),
+        one_of("none", "test", "stripe"),
         "What new orders are paid with; `test` is a page of this server, refused in staging and production.",
     ),
     Setting(
@@ -299,13 +191,13 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         "BILLING_GRACE_DAYS",
         "BILLING_GRACE_DAYS",
-        _integer(0, 60),
+        integer(0, 60),
         "Days that a licence works on after a subscription's payment has failed.",
     ),
     Setting(
         "STRIPE_SECRET_KEY",
         "STRIPE_SECRET_KEY",
-        _word(255),
+        word(255),
         "Of Stripe's API, best a restricted one.",
         secret=True,
     ),
@@ -317,22 +209,25 @@ SETTINGS: tuple[Setting, ...] = (
         secret=True,
     ),
     Setting(
-        "STRIPE_API_BASE", "STRIPE_API_BASE", _url, "Another address of Stripe's API. Unset: Stripe's own."
+        "STRIPE_API_BASE",
+        "STRIPE_API_BASE",
+        read_url,
+        "Another address of Stripe's API. Unset: Stripe's own.",
     ),
     Setting(
         "COMMON_PASSWORDS_FILE",
         "COMMON_PASSWORDS_FILE",
-        _file,
+        read_file,
         "A larger list of refused passwords, one a line.",
     ),
     Setting(
         "METRICS_TOKEN",
         "METRICS_TOKEN",
-        _text,
+        read_text,
         "Bearer token for /metrics; unset, /metrics is not served in staging and production.",
         secret=True,
     ),
-    Setting("LOG_LEVEL", "LOG_LEVEL", _one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."),
+    Setting("LOG_LEVEL", "LOG_LEVEL", one_of("DEBUG", "INFO", "WARNING", "ERROR"), "Least level logged."),
     Setting("LIMIT_ANONYMOUS", "LIMIT_ANONYMOUS", _PER_MINUTE, "Requests a minute from one address."),
     Setting("LIMIT_USER", "LIMIT_USER", _PER_MINUTE, "Requests a minute of one signed-in user."),
     Setting(

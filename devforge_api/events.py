@@ -35,6 +35,9 @@ EVENTS: dict[str, EventType] = {
     "billing.cancel_requested": _event("A subscription is to end at its provider.", "subscription_id"),
     "billing.event_received": _event("A payment provider has told something.", "event_id"),
     "billing.look_requested": _event("An order is to be looked at at its provider.", "order_id"),
+    "billing.news_wanted": _event(
+        "A provider's events of some hours are to be heard again.", "provider", "since", "until"
+    ),
     "billing.refund_requested": _event("Money is to be given back.", "refund_id"),
     "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),

@@ -13,6 +13,7 @@ import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.billing.jobs
+import devforge_api.billing.routes.test_pages
 import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.licenses.jobs
@@ -32,6 +33,7 @@ from devforge_api.auth.service.personal_data import SIGN_IN_DATA
 from devforge_api.billing import providers as payment_providers
 from devforge_api.billing.models import ProviderEvent
 from devforge_api.billing.routes import blp as billing_blueprint
+from devforge_api.billing.routes.pages import billing_pages
 from devforge_api.core import encryption, maintenance, outbox, personal_data, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import REQUEST_DATA, IdempotencyKey
@@ -121,5 +123,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(oauth_blueprint)
     app.register_blueprint(browser_blueprint)
     app.register_blueprint(license_keys_blueprint)
+    app.register_blueprint(billing_pages)
     for command in COMMANDS:
         app.cli.add_command(command)

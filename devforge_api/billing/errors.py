@@ -75,6 +75,12 @@ class OrderNotPaid(Conflict):
     code = "ORDER_NOT_PAID"
 
 
+class OrderNotPending(Conflict):
+    """What has become of this order is decided, or its money is on its way."""
+
+    code = "ORDER_NOT_PENDING"
+
+
 class RefundTooLarge(Conflict):
     """More than is left of the payment cannot be given back."""
 

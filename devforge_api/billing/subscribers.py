@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from devforge_api.billing.models import EventOutcome, Order
+from devforge_api.billing import queries
+from devforge_api.billing.errors import ProviderRefused
+from devforge_api.billing.models import Order, RefundStatus, Subscription, SubscriptionStatus
 from devforge_api.billing.providers import find_provider
-from devforge_api.billing.service import inbox, looking
+from devforge_api.billing.service import hearing, inbox, looking, reconciling, refunds
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
-from devforge_api.core.outbox import on
+from devforge_api.core.outbox import Undeliverable, on
 
 
 @on("billing.event_received", outside=True)
-def act_on_event(payload: dict[str, Any]) -> Callable[[], None] | None:
+def act_on_event(payload: dict[str, Any]) -> Callable[[], object] | None:
     """Find the order that a provider's event concerns, and look at it."""
-    event_id = UUID(payload["event_id"])
-    found = inbox.read(event_id)
+    found = inbox.read(UUID(payload["event_id"]))
     if found is None:
         return None
     event, told = found
-    provider = find_provider(event.provider)
-    order_id = provider.order_of(told)
-    if order_id is None:
-        return partial(inbox.mark, event_id, EventOutcome.IGNORED)
-    settle = looking.look(provider, order_id, event_id=event.event_id)
-
-    def finish() -> None:
-        settle(utc_now())
-        inbox.mark(event_id, EventOutcome.SETTLED, order_id=order_id)
-
-    return finish
+    return hearing.act_on(find_provider(event.provider), event, told)
 
 
 @on("billing.look_requested", outside=True)
@@ -49,3 +40,40 @@ def look_at_order(payload: dict[str, Any]) -> Callable[[], None] | None:
         settle(utc_now())
 
     return finish
+
+
+@on("billing.refund_requested", outside=True)
+def give_back(payload: dict[str, Any]) -> Callable[[], None] | None:
+    """Have the provider give money back, unless the request itself has done so."""
+    refund = queries.get_refund(UUID(payload["refund_id"]), reader_id=None)
+    if refund.status is not RefundStatus.REQUESTED:
+        return None
+    return refunds.carry_out(find_provider(refund.provider), refund)
+
+
+@on("billing.cancel_requested", outside=True)
+def end_subscription(payload: dict[str, Any]) -> Callable[[], None] | None:
+    """End a subscription at its provider, at once: nobody is charged any more."""
+    subscription = db.session.get(Subscription, UUID(payload["subscription_id"]))
+    if subscription is None or subscription.status is SubscriptionStatus.CANCELED:
+        return None
+    provider = find_provider(subscription.provider)
+    try:
+        provider.cancel(subscription.reference, at_period_end=False)
+    except ProviderRefused as error:
+        # Not looked at: settling would ask for the same end, and be refused again, without end.
+        raise Undeliverable(f"subscription {subscription.id}: {error.message}") from error
+    settle = looking.look(provider, subscription.order_id)
+
+    def finish() -> None:
+        settle(utc_now())
+
+    return finish
+
+
+@on("billing.news_wanted", outside=True)
+def hear_again(payload: dict[str, Any]) -> None:
+    """Store what a provider should have told in some hours, and was not heard."""
+    since, until = (datetime.fromisoformat(payload[name]) for name in ("since", "until"))
+    for _ in reconciling.hear(find_provider(payload["provider"]), since, until):
+        pass

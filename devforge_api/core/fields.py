@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import orjson
@@ -28,9 +28,9 @@ from marshmallow.fields import (
 from devforge_api.core.clock import rfc3339
 
 __all__ = [
-    "UUID", "Bool", "Boolean", "Code", "Constant", "Dict", "Email", "Enum", "Field", "Filled", "Function",
-    "Int", "JsonObject", "List", "Locale", "Method", "Nested", "QueryInt", "QueryNames", "Raw", "String",
-    "Text", "Timestamp", "Url",
+    "UUID", "Bool", "Boolean", "Code", "Constant", "Day", "Dict", "Email", "Enum", "Field", "Filled",
+    "Function", "Int", "JsonObject", "List", "Locale", "Method", "Nested", "QueryInt", "QueryNames", "Raw",
+    "String", "Text", "Timestamp", "Url",
 ]  # fmt: skip
 
 MAX_INTEGER = 2**53 - 1  # what JavaScript reads exactly
@@ -192,6 +192,20 @@ class Timestamp(fields.AwareDateTime):
         if moment is None or not 1970 <= moment.year <= 9990:
             raise ValidationError("Use a year from 1970 to 9990.")
         return moment
+
+
+class Day(fields.Date):
+    """A calendar day such as ``2026-01-31`` (RFC 3339 full-date)."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> date:
+        if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            raise self.make_error("invalid", input=value, obj_type=self.OBJ_TYPE)
+        day: date = super()._deserialize(value, attr, data, **kwargs)
+        if not 1970 <= day.year <= 9990:
+            raise ValidationError("Use a year from 1970 to 9990.")
+        return day
 
 
 class JsonObject(fields.Dict):

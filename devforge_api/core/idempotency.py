@@ -1,7 +1,8 @@
 """``Idempotency-Key``: a POST that is repeated is answered again, not done again.
 
 A claim row is committed before the work; the answer is stored in the work's own transaction.
-Killed in between, the claim runs out and the request can be made again.
+Killed in between, the claim runs out and the request can be made again. A view that has to ask
+somebody else meanwhile works outside of a transaction: its answer is stored right after it.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
@@ -60,26 +62,45 @@ def idempotent(view: Callable[..., Response]) -> Callable[..., Response]:
     :raises IdempotencyKeyReused: the key was used with another request.
     :raises IdempotencyInFlight: the first request is still being served.
     """
+    return _served(view, outside=False)
+
+
+def idempotent_outside(view: Callable[..., Response]) -> Callable[..., Response]:
+    """The same for a view that opens its own units of work, with calls to others between them.
+
+    Killed after the last of them and before its answer is stored, the work is done once more by
+    whoever repeats the request: it must be such that this does no harm. It has to end before the
+    claim does, within `CLAIM`.
+    """
+    return _served(view, outside=True)
+
+
+def _served(view: Callable[..., Response], *, outside: bool) -> Callable[..., Response]:
+    work: Callable[[], AbstractContextManager[None]] = nullcontext if outside else unit_of_work
 
     @wraps(view)
     def served(*args: Any, **kwargs: Any) -> Response:
         key = requested_key()
         if key is None:
-            with unit_of_work():
+            with work():
                 return view(*args, **kwargs)
         user_id = principal().user_id
         claim_id, stored = _claim(user_id, key, _request_hash())
         if stored is not None:
             return _restore(stored)
         try:
-            with unit_of_work():
+            with work():
                 response = view(*args, **kwargs)
-                _store(claim_id, response)
-                return response
+                if not outside:
+                    _store(claim_id, response)
+            if outside:
+                with unit_of_work():
+                    _store(claim_id, response)
         except BaseException:
             with unit_of_work():
                 db.session.execute(delete(IdempotencyKey).where(_mine(claim_id)))
             raise
+        return response
 
     served.__dict__["documented_headers"] = [HEADER]
     return served

@@ -41,6 +41,11 @@ def pseudonym(purpose: str, *parts: str) -> str:
     return _mac(_keys()[0], purpose, "\0".join(parts).encode()).hex()[:32]
 
 
+def secrets_for(purpose: str) -> tuple[str, ...]:
+    """Secrets of one purpose, for a protocol that signs in its own way: the first signs, all are accepted."""
+    return tuple(_mac(key, purpose, b"").hex() for key in _keys())
+
+
 def _keys() -> tuple[str, ...]:
     keys: tuple[str, ...] = current_app.config["SECRET_KEYS"]
     return keys

@@ -11,8 +11,8 @@ from devforge_api.core.db import db
 from devforge_api.core.listing import Listing
 
 assert registry.BLUEPRINTS  # imported for what it imports: every domain's tables
-# Few rows for ever: a handful of products, plans and features, searched by part of their names.
-SMALL = {"products", "entitlements", "policies"}
+# Few rows for ever: a handful of products, plans, features and prices, searched by part of their names.
+SMALL = {"products", "entitlements", "policies", "prices"}
 
 
 def index_columns(table):

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from flask import Response
 
-from devforge_api.auth.routes.pages import pages, show
+from devforge_api.auth.routes.pages import pages
+from devforge_api.core.pages import show
 
 
 @pages.route("/account/verify")

@@ -18,13 +18,12 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 
 from devforge_api.auth.providers import configured
 from devforge_api.auth.queries import BrowserSession
-from devforge_api.auth.routes import pages
 from devforge_api.auth.routes.pages import AUTH
 from devforge_api.auth.routes.words import Words
 from devforge_api.auth.service import browser_sessions
 from devforge_api.auth.service.admission import Challenge
 from devforge_api.auth.service.sessions import Tokens
-from devforge_api.core import gateway
+from devforge_api.core import gateway, pages
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.errors import DomainError
@@ -33,10 +32,7 @@ from devforge_api.core.responses import carries_secret
 
 COOKIE = "__Host-devforge"
 FORM_LIFETIME = 3600  # seconds for which a page's form can be sent
-POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
+POLICY = pages.plain_policy()
 # Where a sign-in may go on: our own pages that ask for one, and nothing that leads elsewhere.
 _NEXT = re.compile(
     r"/oauth/authorize\?[!$%&'()*+,./0-9:;=?@A-Z_a-z~-]{1,4900}|/device(?:\?user_code=[A-Z-]{0,20})?"

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
@@ -119,6 +119,8 @@ class Refund(Timestamps, Model):
     failure: Mapped[str | None] = mapped_column(Text)
     succeeded_at: Mapped[datetime | None]
 
+    payment: Mapped[Payment] = relationship(lazy="raise", viewonly=True)
+
 
 class DisputeStatus(StrEnum):
     """``open``: the money is withheld; ``inquiry``: a bank asks, and nothing is withheld."""
@@ -175,3 +177,8 @@ class Invoice(Model):
     currency: Mapped[str] = mapped_column(String(3))
     lines: Mapped[list[dict[str, Any]]] = mapped_column(JsonValue)  # description, quantity, amounts
     issued_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+    @property
+    def printed_number(self) -> str:
+        """As documents show it: the year of issue, and the number that is the next one in any year."""
+        return f"{self.issued_at.year}-{self.number:06}"

@@ -7,5 +7,11 @@ blp = Blueprint(
 )
 
 from devforge_api.billing.routes import (  # noqa: E402, F401 - they register on blp
+    checkout,
+    orders,
+    prices,
+    refunds,
+    report,
+    subscriptions,
     webhooks,
 )

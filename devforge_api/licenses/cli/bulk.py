@@ -13,11 +13,12 @@ from typing import BinaryIO, TextIO, TypeVar
 
 import click
 
+from devforge_api.core.cells import cell
 from devforge_api.core.cli import command_line, json_option, private_file, progress_bar, show_rows
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.licenses.cli.group import dry_run_option, licenses_cli, reason_option, work
-from devforge_api.licenses.cli.lines import cell, read_lines
+from devforge_api.licenses.cli.lines import read_lines
 from devforge_api.licenses.service import exporting
 from devforge_api.licenses.service.importing import Import
 from devforge_api.licenses.service.record import present_cause

@@ -11,6 +11,7 @@ import click
 from marshmallow import ValidationError
 
 from devforge_api.core import fields
+from devforge_api.core.cells import cell_value
 from devforge_api.core.errors import MalformedRequest
 from devforge_api.core.json import parse
 from devforge_api.core.schemas import BaseSchema
@@ -23,7 +24,6 @@ COLUMNS = (
 )  # fmt: skip
 # What an export tells beside, and an import works out anew; by its id a licence is known again.
 ONLY_TOLD = ("id", "owner_id", "machine_count", "core_count", "uses", "created_at")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what makes a spreadsheet compute
 SHORTEST_KEY = 16
 
 
@@ -69,17 +69,6 @@ class LineSchema(BaseSchema):
     metadata = fields.JsonObject()
 
 
-def cell(value: object) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(FORMULA) else text
-
-
-def _value(text: str) -> str:
-    """What `cell` has written."""
-    return text[1:] if text[:1] == "'" and text[1:].startswith(FORMULA) else text
-
-
 def read_lines(file: Iterable[str], *, delimiter: str) -> Iterator[Line | BadLine]:
     """Every line below the head, with its number in the file; blank ones are passed over.
 
@@ -118,7 +107,7 @@ def _check_head(head: list[str]) -> None:
 def _read(schema: LineSchema, number: int, head: list[str], cells: list[str]) -> Line | BadLine:
     if len(cells) > len(head):
         return BadLine(number, "it has more cells than the head.")
-    given = {name: _value(text) for name, text in zip(head, cells, strict=False) if text}
+    given = {name: cell_value(text) for name, text in zip(head, cells, strict=False) if text}
     if any("\0" in text or _is_broken(text) for text in given.values()):
         return BadLine(number, "it is not text in UTF-8.")
     try:

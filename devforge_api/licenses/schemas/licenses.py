@@ -6,7 +6,7 @@ from devforge_api.core import fields
 from devforge_api.core.context import principal
 from devforge_api.core.schemas import BaseSchema, EditableSchema
 from devforge_api.licenses.models import License, LicenseStatus, Overage
-from devforge_api.licenses.schemas.shared import KEY, METADATA, OWN_JSON, SOME_ID
+from devforge_api.licenses.schemas.shared import KEY, METADATA, OWN_JSON, SOME_ID, masked_key
 
 
 def _own_limit(of_what: str, example: int | None) -> fields.Int:
@@ -128,4 +128,4 @@ class LicenseSchema(EditableSchema):
         theirs = license_.user_id == caller.user_id or "licenses:read_all" not in caller.scopes
         if theirs or "licenses:write" in caller.scopes:
             return license_.key
-        return f"{license_.key[:3]}…-{license_.key[-6:]}"
+        return masked_key(license_.key)

@@ -26,3 +26,8 @@ class KeyField(fields.Filled):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max=512, required=True, **kwargs)
+
+
+def masked_key(key: str) -> str:
+    """Enough of a key to tell two apart."""
+    return f"{key[:3]}…-{key[-6:]}"

@@ -1,0 +1,119 @@
+"""What is done to subscriptions: asked of the provider, and believed when a look has shown it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from devforge_api.audit import service as audit
+from devforge_api.billing import queries
+from devforge_api.billing.errors import SubscriptionEnded
+from devforge_api.billing.models import (
+    Interval,
+    OrderItem,
+    Price,
+    PriceReference,
+    Subscription,
+    SubscriptionStatus,
+)
+from devforge_api.billing.service.providers.base import PriceToBuy, Provider
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.errors import ValidationFailed
+
+
+def check_not_ended(subscription: Subscription) -> None:
+    """:raises SubscriptionEnded: nothing can be changed any more."""
+    if subscription.status is SubscriptionStatus.CANCELED:
+        raise SubscriptionEnded
+
+
+def change_price(provider: Provider, subscription: Subscription, *, price_id: UUID, item: int | None) -> None:
+    """Move an item of a subscription to another price of its product, prorated by the provider.
+
+    With no transaction open.
+
+    :param item: its position; None: the only one.
+    :raises SubscriptionEnded: it has. :raises ValidationFailed: not a price for it, or no such item.
+    :raises ProviderRefused: as when the items of one subscription would be paid at different intervals.
+    :raises ProviderUnavailable: no answer.
+    """
+    check_not_ended(subscription)
+    changed = _item(queries.items_of(subscription.order_id), item)
+    price = _fitting(price_id, changed)
+    if price.id == changed.price_id:
+        return
+    reference = db.session.scalar(
+        select(PriceReference.reference).where(
+            PriceReference.price_id == price.id, PriceReference.provider == provider.name
+        )
+    )
+    wanted = PriceToBuy(price.id, reference, price.name, price.amount, price.currency, price.interval)
+    changes = {"item": (None, changed.position), "price_id": (changed.price_id, price.id)}
+    _record(subscription, "price_change_requested", changes)
+    known_as = provider.change_price(subscription.reference, changed.position, wanted)
+    if known_as != reference:
+        with unit_of_work():
+            _remember(provider.name, price.id, known_as)
+
+
+def _item(items: Sequence[OrderItem], position: int | None) -> OrderItem:
+    if position is None and len(items) > 1:
+        raise ValidationFailed.of("item", "Say which: the subscription has several.", "REQUIRED")
+    for item in items:
+        if position is None or item.position == position:
+            return item
+    raise ValidationFailed.of("item", "There is no such item.", "NOT_FOUND")
+
+
+def _fitting(price_id: UUID, item: OrderItem) -> Price:
+    """The price, if the item can move to it."""
+    price, present = db.session.get(Price, price_id), db.session.get(Price, item.price_id)
+    assert present is not None  # the item's key holds it
+    if price is None or (not price.active and price.id != present.id):
+        raise ValidationFailed.of("price_id", "There is no such price on sale.", "NOT_FOUND")
+    if price.interval is Interval.ONE_TIME:
+        raise ValidationFailed.of("price_id", "A subscription is paid again and again; this price is not.")
+    if price.currency != present.currency:
+        raise ValidationFailed.of("price_id", f"The subscription is paid in {present.currency}.")
+    if price.product_id != present.product_id:
+        raise ValidationFailed.of("price_id", "It is a price of another product.")
+    return price
+
+
+def _remember(provider: str, price_id: UUID, reference: str) -> None:
+    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    row = {"price_id": price_id, "provider": provider, "reference": reference, "created_at": utc_now()}
+    db.session.execute(insert(PriceReference).values(row).on_conflict_do_nothing())
+
+
+def cancel(provider: Provider, subscription: Subscription, *, at_period_end: bool) -> None:
+    """End a subscription, now or when what is paid for is over; with no transaction open.
+
+    :raises SubscriptionEnded: it has. :raises ProviderRefused: no. :raises ProviderUnavailable: no answer.
+    """
+    check_not_ended(subscription)
+    _record(subscription, "cancel_requested", {"at_period_end": (None, at_period_end)})
+    provider.cancel(subscription.reference, at_period_end=at_period_end)
+
+
+def resume(provider: Provider, subscription: Subscription) -> None:
+    """Take back that a subscription ends with its period; with no transaction open.
+
+    :raises SubscriptionEnded: it has. :raises ProviderRefused: no. :raises ProviderUnavailable: no answer.
+    """
+    check_not_ended(subscription)
+    _record(subscription, "resume_requested", {})
+    provider.resume(subscription.reference)
+
+
+def _record(subscription: Subscription, verb: str, changes: Mapping[str, tuple[Any, Any]]) -> None:
+    """Before the provider is asked: who dies afterwards has asked all the same."""
+    with unit_of_work():
+        audit.record(
+            f"subscription.{verb}", target_type="subscription", target_id=subscription.id, changes=changes
+        )
