@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.models import (
@@ -22,10 +22,15 @@ NEW_SECRETS = (
 )  # fmt: skip
 
 
+# Runs with every sign-in: built once.
+_CONFIRMED = select(TotpFactor.id).where(
+    TotpFactor.user_id == bindparam("user_id"), TotpFactor.confirmed_at.is_not(None)
+)
+
+
 def has_second_factor(user_id: UUID) -> bool:
     """Whether a sign-in of the user waits for a code."""
-    factor = select(TotpFactor.id).where(TotpFactor.user_id == user_id, TotpFactor.confirmed_at.is_not(None))
-    return db.session.scalar(factor) is not None
+    return db.session.scalar(_CONFIRMED, {"user_id": user_id}) is not None
 
 
 def find_factor(user_id: UUID) -> TotpFactor | None:
