@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import Uuid, bindparam, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.models import (
@@ -21,10 +21,9 @@ NEW_SECRETS = (
     "auth.password_reset",
 )  # fmt: skip
 
-
-# Runs with every sign-in: built once.
+# Runs with every sign-in: built once, and before a foreign key knows its column's type.
 _CONFIRMED = select(TotpFactor.id).where(
-    TotpFactor.user_id == bindparam("user_id"), TotpFactor.confirmed_at.is_not(None)
+    TotpFactor.user_id == bindparam("user_id", type_=Uuid()), TotpFactor.confirmed_at.is_not(None)
 )
 
 
