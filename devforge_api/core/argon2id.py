@@ -1,8 +1,8 @@
-"""Argon2id (RFC 9106) in memory that each hashing thread keeps.
+"""Argon2id (RFC 9106) in memory that a thread keeps from one hash to the next.
 
 The library asks the system for its 19 MiB at every hash, and the system clears whatever it hands
-out: that took a seventh of a hash's CPU time. So the library is lent the same memory each time,
-which it wipes itself before it returns it.
+out: that took a tenth of a hash's CPU time or more. So the library is lent the same memory each
+time, which it wipes itself before it returns it.
 """
 
 from __future__ import annotations
@@ -28,22 +28,29 @@ _library = PasswordHasher(PASSES, MEMORY_KIB, LANES, HASH_LENGTH, SALT_LENGTH, t
 class _Kept(threading.local):
     """A thread's memory."""
 
-    def __init__(self) -> None:
-        self.block: Any = ffi.new("uint8_t[]", MEMORY_KIB * 1024)
+    block: Any = None
 
 
 _kept = _Kept()
+_allocate = ffi.new_allocator(should_clear_after_alloc=False)
+
+
+def give_memory_back() -> None:
+    """Let this thread's memory go; its next hash asks for some again."""
+    _kept.block = None
 
 
 def _lend(where: Any, size: int) -> int:
-    if size > len(_kept.block):
+    if size > MEMORY_KIB * 1024:
         return _OUT_OF_MEMORY
+    if _kept.block is None:
+        _kept.block = _allocate("uint8_t[]", MEMORY_KIB * 1024)
     where[0] = _kept.block
     return 0
 
 
 def _take_back(_block: Any, _size: int) -> None:
-    """It is there for the next hash."""
+    """Nothing: it is there for the next hash."""
 
 
 def _callbacks() -> dict[str, Any]:

@@ -46,6 +46,15 @@ def _executor(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "devforge-hash", initializer=_give_way)
 
 
+def _work_off(threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    """What a hashing thread does: it keeps its memory while there is more to hash."""
+    try:
+        return work()
+    finally:
+        if threads._work_queue.empty():
+            argon2id.give_memory_back()
+
+
 def _in_turn(work: Callable[[], Result]) -> Result:
     """Do the work on one of the few hashing threads, while another request has our slot.
 
@@ -60,7 +69,8 @@ def _in_turn(work: Callable[[], Result]) -> Result:
         raise Unavailable(2)
     try:
         with lend_slot():
-            promised = _threads().submit(work)
+            threads = _threads()
+            promised = threads.submit(_work_off, threads, work)
             try:
                 return promised.result(QUEUE_SECONDS)
             except TimeoutError:

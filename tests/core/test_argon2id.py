@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from argon2 import PasswordHasher, Type
+from argon2.low_level import ffi
 
 from devforge_api.core import argon2id
 
@@ -66,6 +67,9 @@ def test_threads_do_not_share_their_memory():
         assert not any(pool.map(argon2id.verify, hashes * 5, (passwords[1:] + passwords[:1]) * 5))
 
 
-def test_nothing_of_a_password_stays_in_the_memory():
+def test_nothing_of_a_password_stays_in_the_memory_which_can_be_given_back():
     argon2id.verify(library.hash(PASSWORD), PASSWORD)
-    assert not any(bytes(argon2id._kept.block))
+    assert not any(bytes(ffi.buffer(argon2id._kept.block)))
+    argon2id.give_memory_back()
+    assert argon2id._kept.block is None
+    assert argon2id.verify(library.hash(PASSWORD), PASSWORD)
