@@ -42,7 +42,7 @@ class SubscriptionNotFound(NotFound):
 class ProviderNotFound(NotFound):
     """This payment provider is not configured here."""
 
-    code = "PROVIDER_NOT_FOUND"
+    code = "PAYMENT_PROVIDER_NOT_FOUND"
 
 
 class CheckoutNotFound(NotFound):
@@ -114,4 +114,4 @@ class ProviderRefused(Conflict):
 class ProviderUnavailable(Unavailable):
     """The payment provider does not answer; try again."""
 
-    code = "PROVIDER_UNAVAILABLE"
+    code = "PAYMENT_PROVIDER_UNAVAILABLE"

@@ -440,6 +440,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_refunds_created_at_id", "refunds", ["created_at", "id"])
     op.create_index("ix_refunds_payment_id", "refunds", ["payment_id"])
+    op.create_index("ix_refunds_requested_by", "refunds", ["requested_by"])
     op.create_index("ix_refunds_status_created_at", "refunds", ["status", "created_at", "id"])
     op.create_table(
         "order_licenses",

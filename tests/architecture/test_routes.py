@@ -11,6 +11,7 @@ from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.users.models import Role
 from tests.factories import V1, code_of
+from tests.factories.billing import Books
 
 # Whose `{id}` it is, is no secret to these.
 PUBLIC_DOCUMENT = "/api/v1/openapi.json"
@@ -47,6 +48,12 @@ def existing(api):
         "policies": license_.policy_id,
         "entitlements": api.entitlement("cloud-sync"),
     }
+    books = Books(api)
+    price = books.price(license_.policy_id)
+    order = books.order(owner, [(price, 1)])
+    payment = books.payment(order)
+    refund, subscription = books.refund(payment), books.subscription(order)
+    invoice = books.invoice(payment, order, number=1)
 
     def find(rule):
         ids = {
@@ -54,6 +61,12 @@ def existing(api):
             "license_id": license_.id,
             "machine_id": machine,
             "release_id": release,
+            "price_id": price.id,
+            "order_id": order.id,
+            "payment_id": payment.id,
+            "refund_id": refund.id,
+            "invoice_id": invoice.id,
+            "subscription_id": subscription.id,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,
@@ -78,6 +91,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /auth": {"name": "Mine"},
     "PUT /releases": {"product_id": str(uuid4()), "version": "1.0"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
+    f"POST {V1}/billing/subscriptions/<uuid:subscription_id>/change": {"price_id": str(uuid4())},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }
 
@@ -111,6 +125,7 @@ def test_what_is_another_users_is_not_there_for_a_stranger(api, existing):
     for method, rule, access in with_ids:
         path = path_of(rule, existing(rule))
         body = None if method == "GET" else BODIES.get(f"{method} /{path.split('/')[1]}", {})
+        body = BODIES.get(f"{method} {rule.rule}", body)
         refused = api.call(method, path, body, by=stranger)
         lacks_scope = access.scope not in {None, *ROLE_SCOPES[Role.USER]}
         expected = (403, "FORBIDDEN") if lacks_scope else (404, code_of(refused))

@@ -173,7 +173,7 @@ def test_a_provider_that_is_away_is_told_of(world, provider, reconcile):
     provider.away = True
     done = reconcile()
     assert done.exit_code == 1
-    assert "PROVIDER_UNAVAILABLE" in done.output
+    assert "PAYMENT_PROVIDER_UNAVAILABLE" in done.output
     assert "Traceback" not in done.output
 
 
@@ -182,7 +182,7 @@ def test_an_order_of_a_provider_that_is_no_longer_configured_is_told_of(app, wor
         db.session.execute(update(Order).values(provider="gone"))
     done = reconcile("--json")
     assert done.exit_code == 1
-    assert "PROVIDER_NOT_FOUND" in repairs(done)[0]["error"]
+    assert "PAYMENT_PROVIDER_NOT_FOUND" in repairs(done)[0]["error"]
 
 
 def test_a_refund_that_has_failed_at_the_provider_is_found(app, world, provider, reconcile):

@@ -115,7 +115,7 @@ class Refund(Timestamps, Model):
     status: Mapped[RefundStatus] = mapped_column(checked_enum(RefundStatus))
     amount: Mapped[int] = mapped_column(BigInteger)
     reason: Mapped[str | None] = mapped_column(Text)  # in the words of whoever asked for it
-    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
+    requested_by: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     failure: Mapped[str | None] = mapped_column(Text)
     succeeded_at: Mapped[datetime | None]
 
