@@ -54,7 +54,9 @@ class FakeStripe(World):
     def deliver(self, client: Any, event: dict[str, Any], **signing: Any) -> Any:
         """Tell of an event, signed now, by a test client."""
         body = json.dumps(event).encode()
-        return client.post("/api/v1/billing/webhooks/stripe", data=body, headers=self.sign(body, **signing))
+        return client.post(
+            "/api/v1/billing/webhooks/stripe", data=body, headers=self.sign(body, **signing)
+        )
 
     # --- answering ------------------------------------------------------------------------------
     def answer(self, method: str, target: str, body: str, headers: Any) -> tuple[int, Any, dict[str, str]]:

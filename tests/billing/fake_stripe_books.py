@@ -168,7 +168,7 @@ class Books:
     def expire(self, session_id: str) -> Thing:
         session = self.find(session_id, "checkout.session")
         if session["status"] != "open":
-            raise Refusal('Only Checkout Sessions with a status in ["open"] can be expired.')
+            raise Refusal("Only Checkout Sessions with a status in [\"open\"] can be expired.")
         session |= {"status": "expired", "url": None}
         self.tell("checkout.session.expired", session)
         return session
@@ -176,9 +176,7 @@ class Books:
     def create_billing_portal_sessions(self, *, customer: str, return_url: str) -> Thing:
         self.find(customer, "customer", "customer")
         address = "https://billing.stripe.example/p/session/1"
-        return self.make(
-            "bps", "billing_portal.session", customer=customer, url=address, return_url=return_url
-        )
+        return self.make("bps", "billing_portal.session", customer=customer, url=address, return_url=return_url)
 
     # --- money ----------------------------------------------------------------------------------
     def charge(self, customer: str, amount: int, currency: str, metadata: Thing, status: str) -> Thing:
@@ -289,7 +287,9 @@ class Books:
         if proration == "always_invoice" and subscription["status"] != "trialing":
             declined = subscription["customer"] in self.declined and more > 0
             if declined and on_failure == "error_if_incomplete":
-                raise Refusal("Your card was declined.", status=402, kind="card_error", code="card_declined")
+                raise Refusal(
+                    "Your card was declined.", status=402, kind="card_error", code="card_declined"
+                )
             self.invoice(subscription, more, "failed" if declined else "succeeded")
         item |= {"price": copy(price), "quantity": quantity}
 

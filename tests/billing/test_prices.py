@@ -63,7 +63,8 @@ def test_only_admins_change_prices_and_only_the_team_lists_them(api, shop, role)
     ("field", "value"),
     [
         ("amount", 0), ("amount", -1), ("amount", 59.0), ("amount", "5900"), ("amount", 10**12 + 1),
-        ("currency", "XYZ"), ("currency", "US"), ("currency", "XAU"), ("currency", "\u0131SK"), ("currency", 840),
+        ("currency", "XYZ"), ("currency", "US"), ("currency", "XAU"), ("currency", "\u0131SK"),
+        ("currency", 840),
         ("interval", "week"), ("trial_days", 7), ("trial_days", 0), ("name", "  "), ("name", ""),
         ("policy_id", str(uuid4())), ("policy_id", "no"), ("product_id", str(uuid4())), ("version", 2),
     ],
