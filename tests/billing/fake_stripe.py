@@ -33,7 +33,7 @@ class FakeStripe(World):
         super().__init__(Books())
         self.calls: list[tuple[str, str, dict[str, Any]]] = []  # method, path, parameters
         self.faults: list[Callable[[], tuple[int, dict[str, str]] | None]] = []
-        self.lost_answers = 0  # so many are worked out and not sent
+        self.lost: list[bool] = []  # whether the next answers are worked out and not sent
         self._remembered: dict[str, tuple[tuple[str, str, str], int, Any]] = {}
         self.address = ""
 
@@ -54,9 +54,7 @@ class FakeStripe(World):
     def deliver(self, client: Any, event: dict[str, Any], **signing: Any) -> Any:
         """Tell of an event, signed now, by a test client."""
         body = json.dumps(event).encode()
-        return client.post(
-            "/api/v1/billing/webhooks/stripe", data=body, headers=self.sign(body, **signing)
-        )
+        return client.post("/api/v1/billing/webhooks/stripe", data=body, headers=self.sign(body, **signing))
 
     # --- answering ------------------------------------------------------------------------------
     def answer(self, method: str, target: str, body: str, headers: Any) -> tuple[int, Any, dict[str, str]]:
@@ -155,8 +153,7 @@ def running() -> Iterator[FakeStripe]:
         def _answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             status, told, headers = fake.answer(self.command, self.path, body, self.headers)
-            if fake.lost_answers:
-                fake.lost_answers -= 1
+            if fake.lost and fake.lost.pop(0):
                 self.close_connection = True
                 return
             content = json.dumps(told).encode()
@@ -175,7 +172,7 @@ def running() -> Iterator[FakeStripe]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
         thread.start()
         fake.address = f"http://127.0.0.1:{server.server_port}"
         try:

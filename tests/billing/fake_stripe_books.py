@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import time
 from collections.abc import Callable
@@ -86,10 +87,10 @@ class Books:
                     return self.find(object_id, SINGLE[name])
             case "POST", []:
                 if create := getattr(self, "create_" + name.replace("/", "_"), None):
-                    return create(**params)
+                    return _given(create, params)
             case "POST", [object_id]:
                 if name == "subscriptions":
-                    return self.update_subscription(object_id, **params)
+                    return _given(self.update_subscription, params, object_id)
             case "POST", [object_id, "expire"] if name == "checkout/sessions":
                 return self.expire(object_id)
             case "DELETE", [object_id] if name == "subscriptions":
@@ -113,6 +114,9 @@ class Books:
         if "payment" in params:
             intent = params.pop("payment")["payment_intent"]
             found = [one for one in found if one["payment"].get("payment_intent") == intent]
+        if name == "invoices" and "subscription" in params:
+            of = params.pop("subscription")
+            found = [one for one in found if one["parent"]["subscription_details"]["subscription"] == of]
         found = [one for one in found if all(one.get(key) == value for key, value in params.items())]
         found = [one for one in found if int(created.get("gte", 0)) <= one["created"]]
         found = [one for one in found if one["created"] <= int(created.get("lte", 1 << 40))]
@@ -168,7 +172,7 @@ class Books:
     def expire(self, session_id: str) -> Thing:
         session = self.find(session_id, "checkout.session")
         if session["status"] != "open":
-            raise Refusal("Only Checkout Sessions with a status in [\"open\"] can be expired.")
+            raise Refusal('Only Checkout Sessions with a status in ["open"] can be expired.')
         session |= {"status": "expired", "url": None}
         self.tell("checkout.session.expired", session)
         return session
@@ -176,7 +180,9 @@ class Books:
     def create_billing_portal_sessions(self, *, customer: str, return_url: str) -> Thing:
         self.find(customer, "customer", "customer")
         address = "https://billing.stripe.example/p/session/1"
-        return self.make("bps", "billing_portal.session", customer=customer, url=address, return_url=return_url)
+        return self.make(
+            "bps", "billing_portal.session", customer=customer, url=address, return_url=return_url
+        )
 
     # --- money ----------------------------------------------------------------------------------
     def charge(self, customer: str, amount: int, currency: str, metadata: Thing, status: str) -> Thing:
@@ -287,9 +293,7 @@ class Books:
         if proration == "always_invoice" and subscription["status"] != "trialing":
             declined = subscription["customer"] in self.declined and more > 0
             if declined and on_failure == "error_if_incomplete":
-                raise Refusal(
-                    "Your card was declined.", status=402, kind="card_error", code="card_declined"
-                )
+                raise Refusal("Your card was declined.", status=402, kind="card_error", code="card_declined")
             self.invoice(subscription, more, "failed" if declined else "succeeded")
         item |= {"price": copy(price), "quantity": quantity}
 
@@ -344,6 +348,17 @@ LISTS: dict[str, set[str]] = {
     "invoices": {"customer", "status", "subscription"},
     "refunds": {"charge", "payment_intent"},
 }
+
+
+def _given(endpoint: Callable[..., Thing], params: Thing, *path: str) -> Thing:
+    """Call an endpoint, refusing parameters that it does not know or misses."""
+    try:
+        inspect.signature(endpoint).bind(*path, **params)
+    except TypeError as error:
+        raise Refusal(
+            f"Received unknown parameter, or lacks one: {error}", code="parameter_unknown"
+        ) from None
+    return endpoint(*path, **params)
 
 
 def copy(value: Any) -> Any:

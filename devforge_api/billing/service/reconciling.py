@@ -8,7 +8,6 @@ and whatever the server does meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +24,7 @@ from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider, Told
 from devforge_api.billing.service.settling import Settled
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import rehearsed, unit_of_work
 from devforge_api.core.errors import DomainError
 from devforge_api.core.outbox import Undeliverable, emit
 
@@ -42,22 +41,6 @@ class Outcome:
     order_id: UUID | None
     changes: tuple[str, ...] = ()
     error: str | None = None
-
-
-class _OnlyTried(Exception):
-    """Rolls a rehearsal back."""
-
-
-@contextmanager
-def _work(*, rehearsal: bool) -> Iterator[None]:
-    try:
-        with unit_of_work():
-            yield
-            if rehearsal:
-                db.session.flush()
-                raise _OnlyTried
-    except _OnlyTried:
-        pass
 
 
 def _batches(events: Iterator[Told]) -> Iterator[list[Told]]:
@@ -108,7 +91,7 @@ def look_at(
 
     def settle() -> Settled:
         finish = look(_provider(providers, provider_name), order_id)
-        with _work(rehearsal=rehearsal):
+        with rehearsed() if rehearsal else unit_of_work():
             return finish(utc_now())
 
     return _tried(order_id, settle)
