@@ -10,8 +10,10 @@ from openapi_spec_validator import validate
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
+from devforge_api.billing.models import Account
 from devforge_api.registry import BLUEPRINTS
 from tests.factories import PASSWORD, V1
+from tests.factories.billing import Books
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -203,6 +205,28 @@ def ways_in(api):
     }
 
 
+def money(api, admin):
+    """Answers about what was bought, by their places in the document."""
+    books = Books(api)
+    order = books.order(admin, [(books.price(), 1)], licensed=True)
+    payment = books.payment(order)
+    invoice = books.invoice(payment, order, number=1)
+    refund, subscription = books.refund(payment), books.subscription(order)
+    books.posting("payment:1", order, {Account.PROVIDER: 5900, Account.REVENUE: -5900})
+    books.event(order_id=order.id)
+    rows = {"order": order, "payment": payment, "refund": refund, "invoice": invoice}
+    rows["subscription"] = subscription
+    get = partial(api.get, by=admin)
+    lists = [*(f"{name}s" for name in rows), "ledger", "events", "report"]
+    return {
+        **{(f"/billing/{name}", "get"): get(f"/billing/{name}") for name in lists},
+        **{
+            (f"/billing/{name}s/{{{name}_id}}", "get"): get(f"/billing/{name}s/{row.id}")
+            for name, row in rows.items()
+        },
+    }
+
+
 def test_answers_given_are_answers_documented(api, document, check):
     """Real answers of every kind of resource, against the schemas that the document promises."""
     admin = api.admin()
@@ -236,6 +260,7 @@ def test_answers_given_are_answers_documented(api, document, check):
         ("/licenses/validate?explain=true", "post"): explained,
         ("/audit/events", "get"): get("/audit/events"),
         **ways_in(api),
+        **money(api, admin),
     }
     for (path, method), answer in answers.items():
         assert answer.status_code in {200, 201}, f"{method} {path}: {answer.json}"

@@ -171,7 +171,7 @@ def recurring(currency: str | None) -> list[tuple[str, Interval, int]]:
         select(Price.currency, Price.interval, amount)
         .join(OrderItem, OrderItem.price_id == Price.id)
         .join(Subscription, Subscription.order_id == OrderItem.order_id)
-        .where(Subscription.status.in_(PAYING))
+        .where(Subscription.status.in_(PAYING), Price.interval != Interval.ONE_TIME)
         .group_by(Price.currency, Price.interval)
     )
     if currency is not None:

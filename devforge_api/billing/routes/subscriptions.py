@@ -30,8 +30,10 @@ from devforge_api.billing.schemas.subscriptions import (
     SubscriptionSchema,
 )
 from devforge_api.billing.service import subscriptions
-from devforge_api.billing.service.looking import look_and_settle
+from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import Forbidden
 from devforge_api.core.schemas import EmptySchema
 from devforge_api.core.security import requires
@@ -44,13 +46,17 @@ def _take(subscription_id: UUID, step: Step) -> Subscription:
     """Ask the provider for something, and answer what has become of the subscription."""
     subscription = queries.get_subscription(subscription_id, reader_id=manager())
     provider = find_provider(subscription.provider)
+    refused = None
     with asking_provider():
         try:
             step(provider, subscription)
-        except ProviderRefused:  # perhaps because it is not as we think that it is
-            look_and_settle(provider, subscription.order_id)
-            raise
-        look_and_settle(provider, subscription.order_id)
+        except ProviderRefused as error:  # perhaps because it is not as we think that it is
+            refused = error
+        settle = look(provider, subscription.order_id)
+    with unit_of_work():
+        settle(utc_now())
+    if refused is not None:
+        raise refused
     return queries.get_subscription(subscription_id, reader_id=manager())
 
 
