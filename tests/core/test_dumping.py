@@ -93,7 +93,9 @@ def test_every_schema_of_the_project_is_written_the_same_both_ways(kind):
     schema = kind()
     example = example_of(schema)
     typed = {
-        name: field.deserialize(example[name]) if not isinstance(field, fields.Nested) else example[name]
+        name: example[name]
+        if isinstance(getattr(field, "inner", field), fields.Nested)  # its ids are only told, not read
+        else field.deserialize(example[name])
         for name, field in schema.dump_fields.items()
         if name in example and not isinstance(field, fields.Method)
     }

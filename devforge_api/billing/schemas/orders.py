@@ -55,7 +55,7 @@ class OrderSchema(EditableSchema):
         allow_none=True, metadata={"description": "Null: the account was removed.", **SOME_ID["metadata"]}
     )
     status = fields.Enum(OrderStatus, by_value=True, metadata={"example": "paid"})
-    amount = amount("Of all items, for one interval, in minor units.")
+    amount = amount("What the checkout asked for, in minor units; a subscription may have moved since.")
     currency = fields.Text(**CURRENCY)
     interval = fields.Enum(Interval, by_value=True, metadata={"example": "one_time"})
     provider = fields.Text(**PROVIDER)
