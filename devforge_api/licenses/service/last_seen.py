@@ -13,10 +13,23 @@ from contextlib import contextmanager
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, bindparam, func, select, text, update
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Engine,
+    Uuid,
+    any_,
+    bindparam,
+    func,
+    literal,
+    select,
+    text,
+    update,
+)
 
 from devforge_api.core.db import db
 from devforge_api.core.flushing import flush_soon
+from devforge_api.core.json import dump
 from devforge_api.licenses.models import ExpiryBasis, License, Policy
 from devforge_api.licenses.service import durations
 
@@ -78,13 +91,14 @@ def batch() -> Iterator[dict[UUID, Moments]]:
         raise
 
 
-# Rows are locked by their ids' order: several processes may write the same ones at once.
+# Rows are locked by their ids' order: several processes may write the same ones at once. The batch is one
+# value: as arrays, the driver takes longer over 500 moments than PostgreSQL over the whole statement.
 _WRITE = text("""
 WITH noted AS (
     SELECT licenses.id, given.first_at, given.last_at
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:firsts AS timestamptz[]), CAST(:lasts AS timestamptz[]))
-        AS given (id, first_at, last_at)
-    JOIN licenses ON licenses.id = given.id
+    FROM json_to_recordset(CAST(:noted AS json))
+        AS given (license_id uuid, first_at timestamptz, last_at timestamptz)
+    JOIN licenses ON licenses.id = given.license_id
     ORDER BY licenses.id
     FOR NO KEY UPDATE OF licenses
 )
@@ -115,28 +129,26 @@ def write(noted: dict[UUID, Moments]) -> None:
     """Write a batch by one statement, in whatever order batches come; some licences' time begins."""
     if not noted:
         return
+    rows = [{"license_id": key, "first_at": first, "last_at": last} for key, (first, last) in noted.items()]
     if db.engine.dialect.name == "postgresql":
-        firsts, lasts = zip(*noted.values(), strict=True)
-        values = {"ids": list(noted), "firsts": list(firsts), "lasts": list(lasts)}
-        db.session.execute(_WRITE, values)
+        db.session.execute(_WRITE, {"noted": dump(rows).decode()})
+        among = License.id == any_(literal(list(noted), ARRAY(Uuid())))
     else:
-        rows = [
-            {"license_id": key, "first_at": first, "last_at": last} for key, (first, last) in noted.items()
-        ]
         db.session.connection().execute(_WRITE_ONE, rows)
-    for license_id in _waiting(noted):
+        among = License.id.in_(noted)
+    for license_id in _waiting(among):
         # Not since the first one that is known: then its order may have waited, or its policy may have
         # been another one.
         durations.begin(license_id, ExpiryBasis.FIRST_VALIDATION, noted[license_id][0])
 
 
-def _waiting(noted: dict[UUID, Moments]) -> Sequence[UUID]:
+def _waiting(among: ColumnElement[bool]) -> Sequence[UUID]:
     """Those whose time begins with their first validation, and has not begun."""
     statement = (
         select(License.id)
         .join(Policy, Policy.id == License.policy_id)
         .where(
-            License.id.in_(noted),
+            among,
             License.expires_at.is_(None),
             Policy.expiry_basis == ExpiryBasis.FIRST_VALIDATION,
         )
