@@ -37,6 +37,12 @@ class FakeStripe(World):
         self._remembered: dict[str, tuple[tuple[str, str, str], int, Any]] = {}
         self.address = ""
 
+    def forget(self) -> None:
+        """Begin anew, with nothing bought and nothing wrong."""
+        with self.lock:
+            self.books, self.faults, self.lost, self.calls = Books(), [], [], []
+            self._remembered.clear()
+
     # --- failing --------------------------------------------------------------------------------
     def fail(self, status: int, *, times: int = 1, **headers: str) -> None:
         """Answer the next requests with an error, doing nothing."""
