@@ -54,7 +54,7 @@ def _bars(axes: Axes, summary: Summary, name: str, scenarios: dict[str, str]) ->
         axes.bar_label(
             bars, fmt=lambda height: f"{height:,.0f}" if height >= 100 else f"{height:.1f}", fontsize=7
         )
-    if name == "p99":
+    if name == "p99" and scenarios:
         axes.set_yscale("log")
     axes.set_xticks(range(len(scenarios)), list(scenarios.values()), fontsize=9)
     axes.spines[["top", "right"]].set_visible(False)

@@ -33,6 +33,7 @@ EVENTS: dict[str, EventType] = {
     "auth.token_created": _event("A personal access token was made.", "user_id", "token_id"),
     "auth.verification_requested": _event("A new user must verify the address.", "user_id"),
     "billing.cancel_requested": _event("A subscription is to end at its provider.", "subscription_id"),
+    "billing.close_requested": _event("An order's page is to be closed at its provider.", "order_id"),
     "billing.event_received": _event("A payment provider has told something.", "event_id"),
     "billing.look_requested": _event("An order is to be looked at at its provider.", "order_id"),
     "billing.news_wanted": _event(

@@ -31,9 +31,11 @@ from devforge_api.auth.routes.pages import pages as pages_blueprint
 from devforge_api.auth.service import verification
 from devforge_api.auth.service.personal_data import SIGN_IN_DATA
 from devforge_api.billing import providers as payment_providers
+from devforge_api.billing.cli import billing_cli
 from devforge_api.billing.models import ProviderEvent
 from devforge_api.billing.routes import blp as billing_blueprint
 from devforge_api.billing.routes.pages import billing_pages
+from devforge_api.billing.service.personal_data import BILLING_DATA
 from devforge_api.core import encryption, maintenance, outbox, personal_data, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import REQUEST_DATA, IdempotencyKey
@@ -71,6 +73,7 @@ COMMANDS: tuple[click.Command, ...] = (
     tokens_cli,
     releases_cli,
     licenses_cli,
+    billing_cli,
     demo_cli,
     *OPS_COMMANDS,
 )
@@ -89,7 +92,15 @@ ENCRYPTED = (
 )
 
 # What is known of a person, in the order in which it is erased; the user's own row is the last.
-PERSONAL_DATA = (LICENSE_DATA, SIGN_IN_DATA, MAIL_DATA, REQUEST_DATA, AUDIT_DATA, ACCOUNT_DATA)
+PERSONAL_DATA = (
+    BILLING_DATA,  # before licences: an order is locked before they are
+    LICENSE_DATA,
+    SIGN_IN_DATA,
+    MAIL_DATA,
+    REQUEST_DATA,
+    AUDIT_DATA,
+    ACCOUNT_DATA,
+)
 # Tables that hold nothing personal, and why.
 NOT_PERSONAL = {
     "outbox": "ids, and addresses encrypted; a delivered event is forgotten after a week",
@@ -101,6 +112,8 @@ NOT_PERSONAL = {
     "entitlements": "what is sold",
     "policy_entitlements": "what is sold",
     "releases": "what is sold",
+    "prices": "what is sold",
+    "price_references": "what is sold",
     "license_usage_requests": "names that apps gave to requests, for a day",
     "license_revocations": "ids of licences, which outlive their owners",
 }

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
 from devforge_api.auth.errors import ProviderNotFound
-from devforge_api.auth.service.providers import Provider, provider
+
+if TYPE_CHECKING:
+    from devforge_api.auth.service.providers import Provider
 
 
 def init_app(app: Flask) -> None:
-    """Prepare every configured provider; nothing is fetched yet."""
-    app.extensions["devforge-providers"] = {
-        name: provider(settings) for name, settings in app.config["IDENTITY_PROVIDERS"].items()
-    }
+    """Prepare every configured provider; nothing is fetched yet.
+
+    Their client, some 6 MB, is imported only where there is one.
+    """
+    found = app.extensions["devforge-providers"] = {}
+    if settings := app.config["IDENTITY_PROVIDERS"]:
+        from devforge_api.auth.service.providers import provider  # noqa: PLC0415
+
+        found |= {name: provider(one) for name, one in settings.items()}
 
 
 def configured() -> Mapping[str, Provider]:

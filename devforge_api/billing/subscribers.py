@@ -77,3 +77,20 @@ def hear_again(payload: dict[str, Any]) -> None:
     since, until = (datetime.fromisoformat(payload[name]) for name in ("since", "until"))
     for _ in reconciling.hear(find_provider(payload["provider"]), since, until):
         pass
+
+
+@on("billing.close_requested", outside=True)
+def close_page(payload: dict[str, Any]) -> Callable[[], None] | None:
+    """Close the page of an order that nobody may pay any more, and see what has become of it."""
+    order_id = UUID(payload["order_id"])
+    order = db.session.get(Order, order_id)
+    if order is None or order.session_reference is None:
+        return None
+    provider = find_provider(order.provider)
+    provider.expire_checkout(order.session_reference)
+    settle = looking.look(provider, order_id)
+
+    def finish() -> None:
+        settle(utc_now())
+
+    return finish

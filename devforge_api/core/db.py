@@ -259,6 +259,22 @@ def unit_of_work() -> Iterator[None]:
         then()
 
 
+class _OnlyTried(Exception):
+    """Rolls a rehearsal back."""
+
+
+@contextmanager
+def rehearsed() -> Iterator[None]:
+    """A unit of work that is taken back at its end, for dry runs; what cannot be written is refused."""
+    try:
+        with unit_of_work():
+            yield
+            db.session.flush()
+            raise _OnlyTried
+    except _OnlyTried:
+        pass
+
+
 def affected(statement: Update | Delete) -> int:
     """Run an update or a deletion, and tell how many rows it concerned: which of two was first."""
     result: Any = db.session.execute(statement)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import os
-import secrets
 import threading
 import unicodedata
 from collections.abc import Callable
@@ -13,10 +11,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app, has_app_context
 
+from devforge_api.core import argon2id
 from devforge_api.core.db import in_unit_of_work, release_connection
 from devforge_api.core.errors import Unavailable, ValidationFailed
 from devforge_api.core.slots import lend_slot
@@ -28,8 +25,6 @@ QUEUE_LENGTH, QUEUE_SECONDS = 64, 3.0
 # Enough for others to go first; a machine that is busy with something else must not starve sign-in.
 NICENESS = 4
 
-# OWASP's argon2id parameters: 19 MiB, two passes, one lane.
-_hasher = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1, type=Type.ID)
 _queue = threading.BoundedSemaphore(QUEUE_LENGTH)
 Result = TypeVar("Result")
 
@@ -51,6 +46,15 @@ def _executor(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, "devforge-hash", initializer=_give_way)
 
 
+def _work_off(threads: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    """What a hashing thread does: it keeps its memory while there is more to hash."""
+    try:
+        return work()
+    finally:
+        if threads._work_queue.empty():
+            argon2id.give_memory_back()
+
+
 def _in_turn(work: Callable[[], Result]) -> Result:
     """Do the work on one of the few hashing threads, while another request has our slot.
 
@@ -65,7 +69,8 @@ def _in_turn(work: Callable[[], Result]) -> Result:
         raise Unavailable(2)
     try:
         with lend_slot():
-            promised = _threads().submit(work)
+            threads = _threads()
+            promised = threads.submit(_work_off, threads, work)
             try:
                 return promised.result(QUEUE_SECONDS)
             except TimeoutError:
@@ -81,7 +86,7 @@ def hash_password(password: str) -> str:
 
     :raises Unavailable: too many are being hashed already.
     """
-    return _in_turn(lambda: _hasher.hash(password))
+    return _in_turn(lambda: argon2id.hash_password(password))
 
 
 def verify_password(password: str, password_hash: str | None) -> bool:
@@ -89,35 +94,17 @@ def verify_password(password: str, password_hash: str | None) -> bool:
 
     :raises Unavailable: too many are being hashed already.
     """
-
-    def verify() -> bool:
-        try:
-            return _hasher.verify(password_hash or _NOBODYS_HASH, password)
-        except (VerificationError, InvalidHashError):
-            return False
-
-    return _in_turn(verify) and password_hash is not None
+    right = _in_turn(lambda: argon2id.verify(password_hash or _NOBODYS_HASH, password))
+    return right and password_hash is not None
 
 
 def needs_rehash(password_hash: str) -> bool:
     """Whether the hash was made with other parameters than today's."""
-    return _hasher.check_needs_rehash(password_hash)
+    return argon2id.needs_rehash(password_hash)
 
 
-def _nobodys_hash() -> str:
-    """A well-formed hash of no known password: checking it costs what a real one costs.
-
-    Put together, not computed: hashing on first use would make that one sign-in twice as slow.
-    """
-    salt, digest = (
-        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=")
-        for size in (_hasher.salt_len, _hasher.hash_len)
-    )
-    cost = f"m={_hasher.memory_cost},t={_hasher.time_cost},p={_hasher.parallelism}"
-    return f"$argon2id$v=19${cost}${salt}${digest}"
-
-
-_NOBODYS_HASH = _nobodys_hash()
+# Put together, not computed: hashing on first use would make that one sign-in twice as slow.
+_NOBODYS_HASH = argon2id.nobodys_hash()
 
 
 def _comparable(text: str) -> str:

@@ -12,6 +12,8 @@ import click
 from flask import current_app
 from flask.cli import AppGroup
 
+from devforge_api.billing.service import prices
+from devforge_api.billing.service.prices import Interval
 from devforge_api.core.cli import command_line
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
@@ -55,6 +57,18 @@ PLANS: tuple[dict[str, Any], ...] = (
         "duration_days": 365,
         "entitlements": list(ENTITLEMENTS),
     },
+)
+# Plan, minor units, currency and interval; the price list shows them in this order.
+PRICES: tuple[tuple[str, int, str, Interval], ...] = (
+    ("pro", 5900, "USD", Interval.ONE_TIME),
+    ("pro", 900, "USD", Interval.MONTH),
+    ("pro", 9000, "USD", Interval.YEAR),
+    ("pro", 900, "EUR", Interval.MONTH),
+    ("pro", 9000, "EUR", Interval.YEAR),
+    ("enterprise", 4900, "USD", Interval.MONTH),
+    ("enterprise", 49000, "USD", Interval.YEAR),
+    ("enterprise", 4900, "EUR", Interval.MONTH),
+    ("enterprise", 49000, "EUR", Interval.YEAR),
 )
 
 
@@ -113,12 +127,23 @@ def _seed_licenses() -> dict[str, str]:
     product = catalogue.create(catalogue.PRODUCT, {"name": "Dev Forge", "code": "dev-forge"})
     for code, name in ENTITLEMENTS.items():
         catalogue.create(catalogue.ENTITLEMENT, {"name": name, "code": code})
-    keys = {}
+    keys, policies = {}, {}
     for plan in PLANS:
         policy = catalogue.create(catalogue.POLICY, {"product_id": product.id, **plan})
+        policies[plan["name"]] = policy.id
         if not policy.trial:  # that the customer may start
             license_ = lifecycle.issue(policy_id=policy.id, email=CUSTOMER, now=utc_now())
             keys[plan["name"]] = license_.key
+    for plan_name, amount, currency, interval in PRICES:
+        prices.create(
+            {
+                "policy_id": policies[plan_name],
+                "name": f"Dev Forge {plan_name.capitalize()}",
+                "amount": amount,
+                "currency": currency,
+                "interval": interval,
+            }
+        )
     return keys
 
 

@@ -22,9 +22,8 @@ def give_memory_back() -> None:
     """Let glibc return large blocks to the system, and share its heaps among the threads.
 
     By default every thread has a heap of its own, and the server has more than a hundred threads.
-    A password is hashed in 19 MiB, which comes from the system each time: in pages of 4 KiB that
-    takes half as long as the hashing itself, hence `MALLOC_ENVIRONMENT`. Does nothing with other C
-    libraries.
+    Hashing walks at random through 19 MiB, which takes longer in pages of 4 KiB, hence
+    `MALLOC_ENVIRONMENT`. Does nothing with other C libraries.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.audit import service as audit
 from devforge_api.core import personal_data, revocation
@@ -150,11 +150,19 @@ def set_password(user: User, password_hash: str | None) -> None:
     db.session.flush()
 
 
-def touch_login(user_id: UUID, at: datetime) -> None:
-    """Note when the user signed in; no edit, so version and ``updated_at`` stay."""
-    values = {"last_login": at, "updated_at": User.updated_at}
-    statement = update(User).where(User.id == user_id).values(values)
-    db.session.execute(statement, execution_options={"synchronize_session": "fetch"})
+# Runs with every sign-in: built once.
+_TOUCH_LOGIN = (
+    update(User)
+    .where(User.id == bindparam("user_id"))
+    .values(last_login=bindparam("at"), updated_at=User.updated_at)
+    .execution_options(synchronize_session=False)
+)
+
+
+def touch_login(user: User, at: datetime) -> None:
+    """Note when a user signed in; no edit, so version and ``updated_at`` stay."""
+    db.session.execute(_TOUCH_LOGIN, {"user_id": user.id, "at": at})
+    set_committed_value(user, "last_login", at)
 
 
 def unlock(user: User) -> None:

@@ -6,6 +6,7 @@ import stat
 import pytest
 
 from devforge_api.app import create_app
+from devforge_api.billing.models import Price
 from devforge_api.core.db import db
 from devforge_api.licenses.models import License, Policy, Product
 from devforge_api.users.models import User
@@ -26,9 +27,11 @@ def run(app, *arguments):
 
 
 def rows(app):
-    """How many users, products, policies and licences there are."""
+    """How many users, products, policies, licences and prices there are."""
     with app.app_context():
-        counts = (db.select(db.func.count()).select_from(kind) for kind in (User, Product, Policy, License))
+        counts = (
+            db.select(db.func.count()).select_from(kind) for kind in (User, Product, Policy, License, Price)
+        )
         return [db.session.scalar(count) for count in counts]
 
 
@@ -36,7 +39,7 @@ def test_the_demo_is_made_once_and_its_credentials_work(demo_app, tmp_path):
     first, second = run(demo_app, "demo", "seed"), run(demo_app, "demo", "seed")
     assert first.exit_code == second.exit_code == 0
     assert first.output == second.output
-    assert rows(demo_app) == [2, 1, 4, 3]
+    assert rows(demo_app) == [2, 1, 4, 3, 9]
     file = tmp_path / "data" / "demo.json"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     api, demo = Api(demo_app), json.loads(file.read_text())
@@ -45,6 +48,12 @@ def test_the_demo_is_made_once_and_its_credentials_work(demo_app, tmp_path):
         body = {"email": person["email"], "password": person["password"]}
         answer = api.post("/auth/login", body)
         assert answer.json["data"]["user"]["role"] == person["role"]
+    first_price = api.get("/billing/pricing").json["data"][0]["prices"][0]
+    assert (first_price["amount"], first_price["currency"], first_price["interval"]) == (
+        5900,
+        "USD",
+        "one_time",
+    )
     assert list(demo["licenses"]) == ["free", "pro", "enterprise"]
     for plan, key in demo["licenses"].items():
         assert key in first.output
@@ -65,7 +74,7 @@ def test_what_is_there_already_stays_as_it_is(demo_app, tmp_path):
     done = run(demo_app, "demo", "seed")
     assert done.exit_code == 0
     assert "nothing was added" in done.output
-    assert rows(demo_app) == [0, 1, 0, 0]
+    assert rows(demo_app) == [0, 1, 0, 0, 0]
     assert not (tmp_path / "data" / "demo.json").exists()
 
 

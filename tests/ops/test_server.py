@@ -173,8 +173,8 @@ def test_a_worker_stays_small(api, live_server):
     for worker in live_server.workers():
         with open(f"/proc/{worker}/status") as status:  # noqa: PTH123 - a moving file of the kernel's
             resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
-        # Some 125 are there before the first request, all imports and the routes; 337 in all once leaked.
-        assert resident <= 170 * 1024, f"{resident // 1024} MiB"
+        # Some 118 are there before the first request, all imports and the routes; 337 in all once leaked.
+        assert resident <= 160 * 1024, f"{resident // 1024} MiB"
 
 
 def test_clients_that_leave_before_their_answer_take_nobody_with_them(api, live_server):

@@ -6,7 +6,7 @@ from datetime import datetime
 from itertools import takewhile
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, bindparam, func, select
 
 from devforge_api.audit.models import AuditEvent
 from devforge_api.auth.models import (
@@ -21,11 +21,15 @@ NEW_SECRETS = (
     "auth.password_reset",
 )  # fmt: skip
 
+# Runs with every sign-in: built once, and before a foreign key knows its column's type.
+_CONFIRMED = select(TotpFactor.id).where(
+    TotpFactor.user_id == bindparam("user_id", type_=Uuid()), TotpFactor.confirmed_at.is_not(None)
+)
+
 
 def has_second_factor(user_id: UUID) -> bool:
     """Whether a sign-in of the user waits for a code."""
-    factor = select(TotpFactor.id).where(TotpFactor.user_id == user_id, TotpFactor.confirmed_at.is_not(None))
-    return db.session.scalar(factor) is not None
+    return db.session.scalar(_CONFIRMED, {"user_id": user_id}) is not None
 
 
 def find_factor(user_id: UUID) -> TotpFactor | None:

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from flask import Response, current_app, make_response, request
@@ -37,8 +37,7 @@ from devforge_api.auth.schemas.identities import (
 from devforge_api.auth.schemas.signing_in import LoginAnswerSchema
 from devforge_api.auth.service import identities, provider_sign_in
 from devforge_api.auth.service.admission import Challenge
-from devforge_api.auth.service.provider_sign_in import STATE_LIFETIME, Journey
-from devforge_api.auth.service.providers import Provider, Return
+from devforge_api.auth.service.provider_sign_in import STATE_LIFETIME, Journey, Return
 from devforge_api.auth.service.sessions import Tokens
 from devforge_api.auth.service.vouched import VouchedIdentity
 from devforge_api.core.db import unit_of_work
@@ -47,6 +46,9 @@ from devforge_api.core.examples import example_of
 from devforge_api.core.limits import Limit
 from devforge_api.core.responses import carries_secret, shaped
 from devforge_api.core.security import public
+
+if TYPE_CHECKING:
+    from devforge_api.auth.service.providers import Provider
 
 # `__Host-`: no other site and no subdomain can plant it.
 COOKIE = "__Host-devforge-provider"

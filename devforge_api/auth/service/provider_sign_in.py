@@ -18,12 +18,34 @@ from datetime import timedelta
 from devforge_api.auth.errors import OneTimeTokenInvalid, ProviderStateInvalid
 from devforge_api.auth.models import Purpose
 from devforge_api.auth.service import one_time
-from devforge_api.auth.service.providers import Attempt
 from devforge_api.auth.service.vouched import VouchedIdentity
 from devforge_api.core.encryption import fingerprint
 from devforge_api.core.errors import ValidationFailed
 
 STATE_LIFETIME, RESULT_LIFETIME = timedelta(minutes=10), timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One browser on its way to a provider and back."""
+
+    state: str
+    nonce: str
+    code_verifier: str
+    redirect_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """What the browser has brought back.
+
+    :param issuer: who says to have answered (RFC 9207).
+    :param user: JSON about the user, which Apple sends beside the code, once.
+    """
+
+    code: str
+    issuer: str | None = None
+    user: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import logging
 import re
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
@@ -22,6 +21,7 @@ from config.providers import ProviderSettings, is_trustworthy
 from devforge_api.auth.errors import ProviderAnswerInvalid, ProviderUnavailable
 from devforge_api.auth.service.id_tokens import Kept, check_claims, key_set, signed_claims
 from devforge_api.auth.service.provider_calls import ProviderSession, calling_out, fetch_json
+from devforge_api.auth.service.provider_sign_in import Attempt, Return
 from devforge_api.auth.service.vouched import VouchedIdentity, vouched
 from devforge_api.core import json as strict_json
 from devforge_api.core.errors import DomainError
@@ -29,29 +29,6 @@ from devforge_api.core.errors import DomainError
 log = logging.getLogger(__name__)
 CLIENT_SECRET_SECONDS = 300  # for which Apple's is good; it serves one exchange
 _GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One browser on its way to a provider and back."""
-
-    state: str
-    nonce: str
-    code_verifier: str
-    redirect_uri: str
-
-
-@dataclass(frozen=True, slots=True)
-class Return:
-    """What the browser has brought back.
-
-    :param issuer: who says to have answered (RFC 9207).
-    :param user: JSON about the user, which Apple sends beside the code, once.
-    """
-
-    code: str
-    issuer: str | None = None
-    user: str | None = None
 
 
 class Provider(ABC):

@@ -67,11 +67,13 @@ def open_session(
     """
     now = utc_now()
     is_new = devices.is_new(user, device, device_name=device_name)
+    users.touch_login(user, now)
     issued_at = now.replace(microsecond=0)
     session = Session(
         id=session_id or uuid7(),
         client_id=client_id,
         user_id=user.id,
+        counter=0,
         issued_at=issued_at,
         expires_at=issued_at + IDLE_LIFETIME,
         absolute_expires_at=issued_at + ABSOLUTE_LIFETIME,
@@ -81,9 +83,6 @@ def open_session(
         user_agent=occasion().user_agent,
     )
     db.session.add(session)
-    db.session.flush()
-    users.touch_login(user.id, now)
-    user.last_login = now
     changes = {"method": (None, method)} if method else None
     audit.record("auth.signed_in", target_type="user", target_id=user.id, actor_id=user.id, changes=changes)
     emit("auth.signed_in", user_id=str(user.id), session_id=str(session.id))

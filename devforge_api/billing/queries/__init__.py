@@ -30,6 +30,7 @@ from devforge_api.billing.queries.money import (
     payments_of,
     provider_events,
     refunds,
+    refunds_of,
     subscriptions,
 )
 from devforge_api.billing.queries.orders import ORDERS, ShownOrder, get_order, items_of, orders, shown
@@ -40,5 +41,6 @@ __all__ = [
     "SUBSCRIPTIONS", "Offer", "Returned", "ShownOrder", "find_policy", "get_invoice", "get_order",
     "get_payment", "get_price", "get_refund", "get_subscription", "gone_of", "invoices", "items_of",
     "ledger_lines", "lock_order", "newest_paid", "offers", "offers_of", "orders", "payments", "payments_of",
-    "price_references", "prices", "provider_events", "refunds", "returned", "shown", "subscriptions",
+    "price_references", "prices", "provider_events", "refunds", "refunds_of", "returned", "shown",
+    "subscriptions",
 ]  # fmt: skip

@@ -97,4 +97,4 @@ def price_references(price_ids: Collection[UUID], provider: str) -> dict[UUID, s
     statement = select(PriceReference.price_id, PriceReference.reference).where(
         PriceReference.price_id.in_(price_ids), PriceReference.provider == provider
     )
-    return dict(db.session.execute(statement).tuples().all())
+    return dict(db.session.execute(statement).all())

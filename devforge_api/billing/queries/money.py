@@ -185,6 +185,13 @@ def payments_of(order_id: UUID) -> Sequence[Payment]:
     return db.session.scalars(select(Payment).where(Payment.order_id == order_id).order_by(*newest)).all()
 
 
+def refunds_of(order_id: UUID) -> Sequence[Refund]:
+    """An order's refunds with their payments, oldest first."""
+    of_order = select(Payment.id).where(Payment.order_id == order_id)
+    statement = select(Refund).where(Refund.payment_id.in_(of_order)).order_by(Refund.created_at, Refund.id)
+    return db.session.scalars(statement.options(*_WITH_PAYMENT)).all()
+
+
 def newest_paid(order_id: UUID) -> Payment | None:
     """The last payment of an order by which money came in; None: there is none."""
     statement = (

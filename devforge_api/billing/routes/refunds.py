@@ -27,6 +27,7 @@ from devforge_api.billing.schemas.money import RefundRequestSchema, RefundSchema
 from devforge_api.billing.service import refunds
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
+from devforge_api.core.errors import DomainError
 from devforge_api.core.idempotency import idempotent
 from devforge_api.core.responses import shaped
 from devforge_api.core.security import requires
@@ -52,6 +53,9 @@ def carried_out(view: Callable[..., Response]) -> Callable[..., Response]:
                 finish = refunds.carry_out(provider, refund)
             with unit_of_work():
                 finish()
+        except DomainError as error:
+            told = {"refund_id": str(refund_id), "code": error.code}
+            current_app.logger.warning("a refund was put off", extra=told)
         except Exception:  # whatever it is: the refund is committed, and answering else would ask for another
             current_app.logger.exception("a refund was put off", extra={"refund_id": str(refund_id)})
         answer = shaped(queries.get_refund(refund_id, reader_id=None), RefundSchema(), 201)

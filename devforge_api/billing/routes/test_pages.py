@@ -22,6 +22,7 @@ from devforge_api.billing.service.providers.base import SessionState
 from devforge_api.billing.service.providers.test import PAGES, TestProvider
 from devforge_api.billing.service.providers.test_book import Book
 from devforge_api.billing.service.providers.test_portal import PORTAL, read_portal
+from devforge_api.billing.service.return_urls import BACK
 from devforge_api.core.clock import utc_now
 from devforge_api.core.responses import success
 from devforge_api.core.security import public
@@ -57,7 +58,7 @@ def checkout_page(reference: str) -> Response:
     targets = [book.state["success_url"], book.state["cancel_url"]]
     return show(
         "test_checkout.html",
-        leads_to=tuple(_origin(target) for target in targets),
+        leads_to=tuple(_origin(target) for target in targets if target),
         page=f"{PAGES}/{reference}",
         state=_outcome(book),
         interval=book.state["interval"],
@@ -68,7 +69,7 @@ def checkout_page(reference: str) -> Response:
         ],
         total=shown(book.total, currency),
         onward=_onward(book),
-        turn_back=book.state["cancel_url"],
+        turn_back=book.state["cancel_url"] or BACK,
     )
 
 
@@ -157,7 +158,7 @@ def _outcome(book: Book) -> str:
 def _onward(book: Book) -> str:
     paying = book.money in {PaymentStatus.PAID, PaymentStatus.PENDING}
     address: str = book.state["success_url" if paying else "cancel_url"]
-    return address
+    return address or BACK  # of an account that is gone
 
 
 def _origin(address: str) -> str:

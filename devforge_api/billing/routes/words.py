@@ -86,7 +86,7 @@ DE = {
     "pending": "Es wurde nichts bezahlt",
     "pending_text": "Deine Bestellung ist noch offen. Du kannst weitermachen, wo du aufgehört hast.",
     "failed": "Die Zahlung ist fehlgeschlagen",
-    "failed_text": "Es wurde nichts abgebucht. Du kannst noch einmal bestellen, vielleicht mit anderer Karte.",
+    "failed_text": "Es wurde nichts abgebucht. Du kannst noch einmal bestellen, etwa mit anderer Karte.",
     "canceled": "Die Bestellung ist storniert",
     "canceled_text": "Es wurde nichts abgebucht. Du kannst jederzeit neu bestellen.",
     "refunded": "Die Bestellung wurde erstattet",

@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from devforge_api.billing.models import Interval
-from devforge_api.billing.service.currencies import CURRENCIES
+from devforge_api.billing.models.currencies import CURRENCIES
 from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, EditableSchema, ResourceSchema
 

@@ -14,6 +14,7 @@ from devforge_api.billing.models import Interval, Price
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
 
+__all__ = ["IMMUTABLE", "Interval", "create", "remove", "update"]
 IMMUTABLE = ("policy_id", "amount", "currency", "interval")
 
 

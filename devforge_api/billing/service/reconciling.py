@@ -7,14 +7,16 @@ and whatever the server does meanwhile.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.exc import OperationalError
 
 from devforge_api.billing.errors import ProviderNotFound
 from devforge_api.billing.models import ProviderEvent
@@ -25,10 +27,11 @@ from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider, Told
 from devforge_api.billing.service.settling import Settled
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import rehearsed, unit_of_work
 from devforge_api.core.errors import DomainError
 from devforge_api.core.outbox import Undeliverable, emit
 
+log = logging.getLogger(__name__)
 BATCH = 100  # events a transaction
 LOOKS = 200  # that the schedule asks for at once, of each kind
 REACH = timedelta(days=1)
@@ -42,22 +45,6 @@ class Outcome:
     order_id: UUID | None
     changes: tuple[str, ...] = ()
     error: str | None = None
-
-
-class _OnlyTried(Exception):
-    """Rolls a rehearsal back."""
-
-
-@contextmanager
-def _work(*, rehearsal: bool) -> Iterator[None]:
-    try:
-        with unit_of_work():
-            yield
-            if rehearsal:
-                db.session.flush()
-                raise _OnlyTried
-    except _OnlyTried:
-        pass
 
 
 def _batches(events: Iterator[Told]) -> Iterator[list[Told]]:
@@ -108,7 +95,7 @@ def look_at(
 
     def settle() -> Settled:
         finish = look(_provider(providers, provider_name), order_id)
-        with _work(rehearsal=rehearsal):
+        with rehearsed() if rehearsal else unit_of_work():
             return finish(utc_now())
 
     return _tried(order_id, settle)
@@ -128,6 +115,11 @@ def _tried(order_id: UUID | None, settle: Callable[[], Settled | None]) -> Outco
         return Outcome(order_id, error=f"{error.message} ({error.code})")
     except Undeliverable as error:
         return Outcome(order_id, error=str(error))
+    except OperationalError:  # the database is away, and no other order will do better
+        raise
+    except Exception as error:
+        log.exception("an order could not be settled", extra={"order_id": str(order_id)})
+        return Outcome(order_id, error=f"{type(error).__name__}: {error}")
     if settled is None:
         return Outcome(order_id)
     return Outcome(settled.order_id, settled.changes)

@@ -12,7 +12,7 @@ import click
 from flask.cli import AppGroup
 
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import rehearsed, unit_of_work
 from devforge_api.licenses import queries
 from devforge_api.licenses.errors import LicenseNotFound
 from devforge_api.licenses.models import License
@@ -50,21 +50,11 @@ def locked(license_id: UUID) -> License:
     return queries.get_license(license_id, owner_id=None, for_update=True)
 
 
-class _OnlyTried(Exception):
-    """Rolls a dry run back."""
-
-
 @contextmanager
 def work(*, dry_run: bool) -> Iterator[None]:
     """A unit of work, which a dry run takes back at its end."""
-    try:
-        with unit_of_work():
-            yield
-            if dry_run:
-                db.session.flush()
-                raise _OnlyTried
-    except _OnlyTried:
-        pass
+    with rehearsed() if dry_run else unit_of_work():
+        yield
 
 
 def row_of(license_: License, **more: Any) -> dict[str, Any]:

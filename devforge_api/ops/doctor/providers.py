@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from devforge_api.auth.service.providers import Provider
 from devforge_api.core.errors import DomainError
 from devforge_api.ops.doctor.report import Finding, Health
+
+if TYPE_CHECKING:
+    from devforge_api.auth.service.providers import Provider
 
 
 def provider(one: Provider) -> Iterator[Finding]:
