@@ -18,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.billing.fake_stripe_books import Books, Refusal
+from tests.billing.fake_stripe_books import Books
+from tests.billing.fake_stripe_parts import Refusal
 from tests.billing.fake_stripe_world import World
 
 SECRET_KEY = "sk_test_a_key_that_nobody_may_read_4242"

@@ -16,7 +16,7 @@ from devforge_api.billing.service.providers.base import Checkout, CheckoutReques
 from devforge_api.billing.service.providers.stripe import StripeProvider
 from devforge_api.core.db import db, unit_of_work, uuid7
 from tests.billing.fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe, running
-from tests.billing.fake_stripe_books import Thing
+from tests.billing.fake_stripe_parts import Thing
 from tests.billing.world import World
 from tests.conftest import empty
 from tests.factories import Api

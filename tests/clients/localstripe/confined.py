@@ -26,7 +26,7 @@ def open_inside(file, *args, **kwargs):
     return genuine_open(folder / "store" if file == "/tmp/localstripe.pickle" else file, *args, **kwargs)  # noqa: S108
 
 
-socket.socket = LoopbackSocket
+socket.socket = LoopbackSocket  # type: ignore[misc]
 builtins.open = open_inside
 sys.argv = ["localstripe", "--port", port, "--from-scratch"]
 runpy.run_module("localstripe", run_name="__main__")
