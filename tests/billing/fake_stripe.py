@@ -18,7 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from tests.billing.fake_stripe_books import Books, Refusal
+from tests.billing.fake_stripe_books import Books
+from tests.billing.fake_stripe_parts import Refusal
 from tests.billing.fake_stripe_world import World
 
 SECRET_KEY = "sk_test_a_key_that_nobody_may_read_4242"
@@ -36,6 +37,12 @@ class FakeStripe(World):
         self.lost: list[bool] = []  # whether the next answers are worked out and not sent
         self._remembered: dict[str, tuple[tuple[str, str, str], int, Any]] = {}
         self.address = ""
+
+    def forget(self) -> None:
+        """Begin anew, with nothing bought and nothing wrong."""
+        with self.lock:
+            self.books, self.faults, self.lost, self.calls = Books(), [], [], []
+            self._remembered.clear()
 
     # --- failing --------------------------------------------------------------------------------
     def fail(self, status: int, *, times: int = 1, **headers: str) -> None:

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import time
 from collections.abc import Callable
 from typing import Any
 
-Thing = dict[str, Any]
+from tests.billing.fake_stripe_parts import LISTS, SINGLE, Refusal, Thing, copy, given
+
 DAY = 86400
 LENGTHS = {"month": 30 * DAY, "year": 365 * DAY}
 API_VERSION = "2026-10-28.endive"
-
-
-class Refusal(Exception):
-    """What Stripe answers instead."""
-
-    def __init__(
-        self, words: str, *, status: int = 400, kind: str = "invalid_request_error", **facts: Any
-    ) -> None:
-        super().__init__(words)
-        self.status, self.kind, self.facts = status, kind, facts
 
 
 class Books:
@@ -37,7 +27,7 @@ class Books:
     # --- objects --------------------------------------------------------------------------------
     def make(self, prefix: str, kind: str, **values: Any) -> Thing:
         """A new object."""
-        made = {"id": f"{prefix}_{next(self._numbers):08d}", "object": kind, "livemode": False}
+        made: Thing = {"id": f"{prefix}_{next(self._numbers):08d}", "object": kind, "livemode": False}
         made |= {"created": int(time.time()), **values}
         self.objects[made["id"]] = made
         return made
@@ -87,10 +77,10 @@ class Books:
                     return self.find(object_id, SINGLE[name])
             case "POST", []:
                 if create := getattr(self, "create_" + name.replace("/", "_"), None):
-                    return _given(create, params)
+                    return given(create, params)
             case "POST", [object_id]:
                 if name == "subscriptions":
-                    return _given(self.update_subscription, params, object_id)
+                    return given(self.update_subscription, params, object_id)
             case "POST", [object_id, "expire"] if name == "checkout/sessions":
                 return self.expire(object_id)
             case "DELETE", [object_id] if name == "subscriptions":
@@ -332,37 +322,3 @@ class Books:
         for payment in self.all("invoice_payment", invoice=invoice["id"]):
             payment |= {"status": "paid", "amount_paid": invoice["amount_due"]}
         self.tell("invoice.paid", invoice)
-
-
-SINGLE = {
-    "prices": "price", "customers": "customer", "checkout/sessions": "checkout.session",
-    "payment_intents": "payment_intent", "charges": "charge", "refunds": "refund", "disputes": "dispute",
-    "subscriptions": "subscription", "invoices": "invoice", "events": "event",
-}  # fmt: skip
-LISTS: dict[str, set[str]] = {
-    "charges": {"customer", "payment_intent"},
-    "checkout/sessions": {"customer", "payment_intent", "subscription", "status"},
-    "disputes": {"charge", "payment_intent"},
-    "events": {"type", "types"},
-    "invoice_payments": {"invoice", "payment", "status"},
-    "invoices": {"customer", "status", "subscription"},
-    "refunds": {"charge", "payment_intent"},
-}
-
-
-def _given(endpoint: Callable[..., Thing], params: Thing, *path: str) -> Thing:
-    """Call an endpoint, refusing parameters that it does not know or misses."""
-    try:
-        inspect.signature(endpoint).bind(*path, **params)
-    except TypeError as error:
-        raise Refusal(
-            f"Received unknown parameter, or lacks one: {error}", code="parameter_unknown"
-        ) from None
-    return endpoint(*path, **params)
-
-
-def copy(value: Any) -> Any:
-    """The same, which later changes do not reach."""
-    if isinstance(value, dict):
-        return {name: copy(one) for name, one in value.items()}
-    return [copy(one) for one in value] if isinstance(value, list) else value

@@ -10,7 +10,8 @@ import threading
 import time
 from typing import Any
 
-from tests.billing.fake_stripe_books import DAY, LENGTHS, Books, Thing, copy
+from tests.billing.fake_stripe_books import DAY, LENGTHS, Books
+from tests.billing.fake_stripe_parts import Thing, copy
 
 
 class World:

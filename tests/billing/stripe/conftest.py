@@ -8,22 +8,32 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from flask import Flask
 
+from devforge_api.app import create_app
 from devforge_api.billing.models import Interval, Order, OrderItem
 from devforge_api.billing.service.providers.base import Checkout, CheckoutRequest, PriceToBuy
 from devforge_api.billing.service.providers.stripe import StripeProvider
 from devforge_api.core.db import db, unit_of_work, uuid7
 from tests.billing.fake_stripe import SECRET_KEY, WEBHOOK_SECRET, FakeStripe, running
-from tests.billing.fake_stripe_books import Thing
+from tests.billing.fake_stripe_parts import Thing
 from tests.billing.world import World
+from tests.conftest import empty
 from tests.factories import Api
 
 
-@pytest.fixture
-def fake() -> Iterator[FakeStripe]:
-    """A Stripe of this test's own."""
+@pytest.fixture(scope="session")
+def stripe_server() -> Iterator[FakeStripe]:
+    """One Stripe for all tests."""
     with running() as found:
         yield found
+
+
+@pytest.fixture
+def fake(stripe_server: FakeStripe) -> FakeStripe:
+    """A Stripe at which nothing has happened yet."""
+    stripe_server.forget()
+    return stripe_server
 
 
 @pytest.fixture
@@ -42,10 +52,20 @@ def settings(address: str) -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def stripe_app(stripe_server: FakeStripe, environ: dict[str, str]) -> Iterator[Flask]:
+    """A second application on this column, made once: paid by Stripe."""
+    made = create_app(environ | settings(stripe_server.address))
+    yield made
+    with made.app_context():
+        db.engine.dispose()
+
+
 @pytest.fixture
-def shop(fake: FakeStripe, make_api: Callable[..., Api]) -> Api:
-    """The application, paid by Stripe."""
-    return make_api(**settings(fake.address))
+def shop(app: Flask, stripe_app: Flask, fake: FakeStripe) -> Iterator[Api]:
+    """The application, paid by Stripe, on an empty database."""
+    yield Api(stripe_app)
+    empty(stripe_app)
 
 
 class Sale(World):
