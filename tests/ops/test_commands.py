@@ -29,7 +29,9 @@ def run(app, *arguments):
 def rows(app):
     """How many users, products, policies, licences and prices there are."""
     with app.app_context():
-        counts = (db.select(db.func.count()).select_from(kind) for kind in (User, Product, Policy, License, Price))
+        counts = (
+            db.select(db.func.count()).select_from(kind) for kind in (User, Product, Policy, License, Price)
+        )
         return [db.session.scalar(count) for count in counts]
 
 
@@ -47,7 +49,11 @@ def test_the_demo_is_made_once_and_its_credentials_work(demo_app, tmp_path):
         answer = api.post("/auth/login", body)
         assert answer.json["data"]["user"]["role"] == person["role"]
     first_price = api.get("/billing/pricing").json["data"][0]["prices"][0]
-    assert (first_price["amount"], first_price["currency"], first_price["interval"]) == (5900, "USD", "one_time")
+    assert (first_price["amount"], first_price["currency"], first_price["interval"]) == (
+        5900,
+        "USD",
+        "one_time",
+    )
     assert list(demo["licenses"]) == ["free", "pro", "enterprise"]
     for plan, key in demo["licenses"].items():
         assert key in first.output

@@ -131,7 +131,7 @@ def products() -> dict[UUID, tuple[str, str]]:
 
 
 def _counts(statement: Any) -> dict[str, int]:
-    return dict(db.session.execute(statement.group_by(Order.currency)).tuples().all())
+    return {row[0]: row[1] for row in db.session.execute(statement.group_by(Order.currency))}
 
 
 def orders_paid(stretch: Stretch) -> dict[str, int]:

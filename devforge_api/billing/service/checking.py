@@ -61,7 +61,7 @@ def _posted(names: Sequence[str], account: Account) -> dict[str, int]:
     statement = select(LedgerLine.posting, LedgerLine.amount).where(
         LedgerLine.posting.in_(names), LedgerLine.account == account
     )
-    return dict(db.session.execute(statement).tuples().all())
+    return {row.posting: row.amount for row in db.session.execute(statement)}
 
 
 def _differing(posting: str, posted: dict[str, int], amount: int) -> Iterator[str]:

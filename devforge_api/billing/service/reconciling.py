@@ -7,6 +7,7 @@ and whatever the server does meanwhile.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy.exc import OperationalError
 
 from devforge_api.billing.errors import ProviderNotFound
 from devforge_api.billing.models import ProviderEvent
@@ -28,6 +31,7 @@ from devforge_api.core.db import rehearsed, unit_of_work
 from devforge_api.core.errors import DomainError
 from devforge_api.core.outbox import Undeliverable, emit
 
+log = logging.getLogger(__name__)
 BATCH = 100  # events a transaction
 LOOKS = 200  # that the schedule asks for at once, of each kind
 REACH = timedelta(days=1)
@@ -111,6 +115,11 @@ def _tried(order_id: UUID | None, settle: Callable[[], Settled | None]) -> Outco
         return Outcome(order_id, error=f"{error.message} ({error.code})")
     except Undeliverable as error:
         return Outcome(order_id, error=str(error))
+    except OperationalError:  # the database is away, and no other order will do better
+        raise
+    except Exception as error:
+        log.exception("an order could not be settled", extra={"order_id": str(order_id)})
+        return Outcome(order_id, error=f"{type(error).__name__}: {error}")
     if settled is None:
         return Outcome(order_id)
     return Outcome(settled.order_id, settled.changes)

@@ -49,6 +49,7 @@ class Books:
 
     :param news: what has been recorded just now, in words.
     :param paid: payments that came in just now. :param moved: items at another price than before.
+    :param cause: what the provider calls that which has changed last.
     """
 
     order: Order
@@ -61,6 +62,12 @@ class Books:
     paid: list[Payment] = field(default_factory=list)
     failed: list[Payment] = field(default_factory=list)
     moved: list[OrderItem] = field(default_factory=list)
+    cause: str | None = None
+
+    def note(self, what: str, reference: str, status: str) -> None:
+        """Say what has changed just now."""
+        self.news.append(f"{what} {reference} {status}")
+        self.cause = reference
 
     def recorded(self, snapshot: Snapshot) -> Recorded:
         """What its standing follows from."""
@@ -127,7 +134,7 @@ def _record_payment(books: Books, seen: SeenPayment, postings: Postings, now: da
     payment.period_start, payment.period_end = seen.period_start, seen.period_end
     if seen.status is before:
         return
-    books.news.append(f"payment {seen.reference} {seen.status.value}")
+    books.note("payment", seen.reference, seen.status.value)
     if seen.status is PaymentStatus.FAILED:
         books.failed.append(payment)
     if seen.status is PaymentStatus.PAID:
@@ -166,7 +173,7 @@ def _record_refund(books: Books, seen: SeenRefund, postings: Postings, now: date
         refund.created_at = now
     if seen.status is before:
         return
-    books.news.append(f"refund {seen.reference} {seen.status.value}")
+    books.note("refund", seen.reference, seen.status.value)
     if seen.status is RefundStatus.SUCCEEDED:
         refund.succeeded_at = now
     if seen.status in MOVED:
@@ -210,7 +217,7 @@ def _record_dispute(books: Books, seen: SeenDispute, postings: Postings) -> None
     dispute.status, dispute.amount, dispute.reason = seen.status, seen.amount, seen.reason
     if seen.status is before:
         return
-    books.news.append(f"dispute {seen.reference} {seen.status.value}")
+    books.note("dispute", seen.reference, seen.status.value)
     if seen.status in (DisputeStatus.OPEN, DisputeStatus.LOST):
         postings.post(
             f"dispute:{dispute.id}", source=Account.PROVIDER, target=Account.DISPUTES, amount=dispute.amount
@@ -250,7 +257,7 @@ def _record_subscription(books: Books, seen: SeenSubscription, *, now: datetime,
     books.moved = list(_moved(books.items, seen.price_ids))
     changed = before != (subscription.status, subscription.cancel_at_period_end)
     if new or changed or books.moved:
-        books.news.append(f"subscription {seen.reference} {subscription.status.value}")
+        books.note("subscription", seen.reference, subscription.status.value)
         emit("subscription.changed", order_id=str(order.id), subscription_id=str(subscription.id))
 
 

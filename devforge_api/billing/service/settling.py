@@ -51,7 +51,7 @@ def settle(order_id: UUID, snapshot: Snapshot, *, look: int, event_id: str | Non
     record(books, snapshot, event_id=event_id, now=now, grace=grace)
     wanted = standing(books.recorded(snapshot), now=now, grace=grace)
     moved = _move(order, wanted, now)
-    cause = event_id or order.session_reference or str(order.id)
+    cause = event_id or books.cause or order.session_reference or str(order.id)
     fulfillment = Fulfillment(order, books.items, cause=cause, now=now)
     pieces = fulfillment.bring_to(wanted, books.moved)
     letters.tell_of_payments(books, pieces)
