@@ -22,9 +22,9 @@ from devforge_api.billing.models import (
     Subscription,
     TestCheckout,
 )
+from devforge_api.billing.service.personal_data import TABLES
 from devforge_api.billing.service.providers.base import OrderReferences, SessionState
 from devforge_api.billing.service.providers.test import TestProvider
-from devforge_api.billing.service.personal_data import TABLES
 from devforge_api.core import encryption
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.encryption import decrypt
