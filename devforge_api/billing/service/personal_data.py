@@ -106,7 +106,10 @@ def _forget_checkouts(order_ids: list[UUID]) -> int:
     theirs = select(TestCheckout).where(TestCheckout.order_id.in_(order_ids)).with_for_update()
     found = db.session.scalars(theirs.order_by(TestCheckout.reference)).all()
     for row in found:
-        row.state = {**row.state, "customer": None, "success_url": "", "cancel_url": ""}
+        without = {
+            topic: [{**one, "failure": None} for one in row.state[topic]] for topic in ("payments", "refunds")
+        }
+        row.state = {**row.state, **without, "customer": None, "success_url": "", "cancel_url": ""}
     db.session.flush()
     return len(found)
 

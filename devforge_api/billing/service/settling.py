@@ -58,7 +58,7 @@ def settle(order_id: UUID, snapshot: Snapshot, *, look: int, event_id: str | Non
     letters.tell_of_failures(books)
     if moved:
         letters.tell_of_end(books, wanted.status)
-    _end_at_provider(books.subscription, wanted)
+    _end_at_provider(order, books.subscription, wanted)
     # No edit: who reads the order again finds it unchanged.
     looked = {"settled_look": look, "updated_at": Order.updated_at}
     db.session.execute(update(Order).where(Order.id == order.id).values(looked))
@@ -79,9 +79,12 @@ def _move(order: Order, wanted: Standing, now: datetime) -> list[str]:
     return [f"order {order.id} {wanted.status.value}"]
 
 
-def _end_at_provider(subscription: Subscription | None, wanted: Standing) -> None:
-    """Nobody is charged for licences that have ended for good."""
-    if wanted.access is not Access.ENDED or subscription is None:
+def _end_at_provider(order: Order, subscription: Subscription | None, wanted: Standing) -> None:
+    """Nobody is charged for licences that have ended for good, nor whose account is gone.
+
+    A subscription may begin while the account is removed: then whoever removes it finds none to end.
+    """
+    if subscription is None or (wanted.access is not Access.ENDED and order.user_id is not None):
         return
     if subscription.status is not SubscriptionStatus.CANCELED:
         emit("billing.cancel_requested", subscription_id=str(subscription.id))
