@@ -12,8 +12,7 @@ from devforge_api.billing.errors import ProviderRefused
 from devforge_api.billing.models import Order, RefundStatus, Subscription, SubscriptionStatus
 from devforge_api.billing.providers import find_provider
 from devforge_api.billing.service import hearing, inbox, looking, reconciling, refunds
-from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import db, release_connection
 from devforge_api.core.outbox import Undeliverable, on
 
 
@@ -28,18 +27,13 @@ def act_on_event(payload: dict[str, Any]) -> Callable[[], object] | None:
 
 
 @on("billing.look_requested", outside=True)
-def look_at_order(payload: dict[str, Any]) -> Callable[[], None] | None:
+def look_at_order(payload: dict[str, Any]) -> Callable[[], object] | None:
     """Somebody thinks that there is news of an order."""
     order_id = UUID(payload["order_id"])
     order = db.session.get(Order, order_id)
     if order is None:
         return None
-    settle = looking.look(find_provider(order.provider), order_id)
-
-    def finish() -> None:
-        settle(utc_now())
-
-    return finish
+    return looking.look(find_provider(order.provider), order_id)
 
 
 @on("billing.refund_requested", outside=True)
@@ -52,23 +46,19 @@ def give_back(payload: dict[str, Any]) -> Callable[[], None] | None:
 
 
 @on("billing.cancel_requested", outside=True)
-def end_subscription(payload: dict[str, Any]) -> Callable[[], None] | None:
+def end_subscription(payload: dict[str, Any]) -> Callable[[], object] | None:
     """End a subscription at its provider, at once: nobody is charged any more."""
     subscription = db.session.get(Subscription, UUID(payload["subscription_id"]))
     if subscription is None or subscription.status is SubscriptionStatus.CANCELED:
         return None
     provider = find_provider(subscription.provider)
+    release_connection()
     try:
         provider.cancel(subscription.reference, at_period_end=False)
     except ProviderRefused as error:
         # Not looked at: settling would ask for the same end, and be refused again, without end.
         raise Undeliverable(f"subscription {subscription.id}: {error.message}") from error
-    settle = looking.look(provider, subscription.order_id)
-
-    def finish() -> None:
-        settle(utc_now())
-
-    return finish
+    return looking.look(provider, subscription.order_id)
 
 
 @on("billing.news_wanted", outside=True)
@@ -80,17 +70,13 @@ def hear_again(payload: dict[str, Any]) -> None:
 
 
 @on("billing.close_requested", outside=True)
-def close_page(payload: dict[str, Any]) -> Callable[[], None] | None:
+def close_page(payload: dict[str, Any]) -> Callable[[], object] | None:
     """Close the page of an order that nobody may pay any more, and see what has become of it."""
     order_id = UUID(payload["order_id"])
     order = db.session.get(Order, order_id)
     if order is None or order.session_reference is None:
         return None
     provider = find_provider(order.provider)
+    release_connection()
     provider.expire_checkout(order.session_reference)
-    settle = looking.look(provider, order_id)
-
-    def finish() -> None:
-        settle(utc_now())
-
-    return finish
+    return looking.look(provider, order_id)

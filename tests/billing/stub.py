@@ -23,7 +23,7 @@ from devforge_api.billing.service.providers.base import (
     Snapshot,
     Told,
 )
-from devforge_api.core.db import in_unit_of_work
+from devforge_api.core.db import db
 from tests.billing.world import World
 
 
@@ -48,7 +48,7 @@ class StubProvider:
         self._lock = threading.Lock()
 
     def _asked(self, *call: Any) -> None:
-        assert not in_unit_of_work(), "a provider is asked with no transaction open"
+        assert not db.session().in_transaction(), "a provider is asked in no transaction, and with no connection kept"
         self.calls.append(call)
         if self.away:
             raise ProviderUnavailable(1)
@@ -93,6 +93,7 @@ class StubProvider:
         return self.snapshots.get(order.order_id, Snapshot(SessionState.OPEN))
 
     def order_of(self, payload: Mapping[str, Any]) -> UUID | None:
+        self._asked("order_of", payload["order_id"])
         return UUID(payload["order_id"]) if payload["order_id"] else None
 
     def events(self, since: datetime, until: datetime) -> Iterator[Told]:

@@ -22,6 +22,7 @@ from devforge_api.billing.errors import (
 from devforge_api.billing.models import OrderStatus
 from devforge_api.billing.providers import configured, find_provider, present_provider
 from devforge_api.billing.routes import blp
+from devforge_api.billing.routes.shared import asking_provider
 from devforge_api.billing.schemas.checkout import (
     CheckoutCreateSchema,
     CheckoutSchema,
@@ -32,14 +33,12 @@ from devforge_api.billing.schemas.checkout import (
 from devforge_api.billing.service import checkout, customers, looking
 from devforge_api.billing.service.providers.base import Provider
 from devforge_api.billing.service.return_urls import ReturnUrls
-from devforge_api.core.clock import utc_now
 from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work, uuid7
 from devforge_api.core.idempotency import idempotent_outside
 from devforge_api.core.responses import carries_secret
 from devforge_api.core.schemas import EmptySchema
 from devforge_api.core.security import requires
-from devforge_api.core.slots import lend_slot
 
 
 def return_urls() -> ReturnUrls:
@@ -72,7 +71,7 @@ class Checkouts(MethodView):
                 return_urls=urls,
             )
         try:
-            with lend_slot():
+            with asking_provider():
                 opened = provider.create_checkout(request)
         except (ProviderRefused, ProviderUnavailable):
             with suppress(OrderNotPending), unit_of_work():
@@ -81,7 +80,7 @@ class Checkouts(MethodView):
         with unit_of_work():
             order = checkout.attach(order_id, opened)
         if order.status is not OrderStatus.PENDING:  # its buyer has changed their mind
-            with lend_slot():
+            with asking_provider():
                 provider.expire_checkout(opened.reference)
             raise OrderNotPending(None, status=order.status.value)
         return {"checkout_url": opened.url, "session_id": opened.reference, "order_id": order_id}
@@ -104,11 +103,11 @@ class OrderCancel(MethodView):
         status = order.status
         if status is OrderStatus.PENDING and order.session_reference is not None:
             provider = find_provider(order.provider)
-            with lend_slot():
+            with asking_provider():
                 provider.expire_checkout(order.session_reference)
                 settle = looking.look(provider, order_id)
             with unit_of_work():
-                status = settle(utc_now()).status
+                status = settle().status
         if status is not OrderStatus.CANCELED:
             raise OrderNotPending(None, status=status.value)
         return {"id": order_id, "status": status}
@@ -127,7 +126,7 @@ class Portal(MethodView):
         return_url = return_urls().for_portal(data["return_url"])
         provider, reference = _customer(principal().user_id)
         carries_secret()
-        with lend_slot():
+        with asking_provider():
             return {"url": provider.portal_url(reference, return_url)}
 
 

@@ -32,7 +32,6 @@ from devforge_api.billing.schemas.subscriptions import (
 from devforge_api.billing.service import subscriptions
 from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider
-from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import Forbidden
 from devforge_api.core.schemas import EmptySchema
@@ -54,7 +53,7 @@ def _take(subscription_id: UUID, step: Step) -> Subscription:
             refused = error
         settle = look(provider, subscription.order_id)
     with unit_of_work():
-        settle(utc_now())
+        settle()
     if refused is not None:
         raise refused
     return queries.get_subscription(subscription_id, reader_id=manager())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -14,7 +13,7 @@ from devforge_api.billing.service import inbox
 from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider
 from devforge_api.billing.service.settling import Settled
-from devforge_api.core.clock import utc_now
+from devforge_api.core.db import release_connection
 
 Finish = Callable[[], Settled | None]
 
@@ -25,6 +24,7 @@ def act_on(provider: Provider, event: ProviderEvent, told: dict[str, Any]) -> Fi
     :returns: what settles the order and marks the event, to be called in a unit of work.
     :raises ProviderUnavailable: no answer.
     """
+    release_connection()
     order_id = provider.order_of(told)
     if order_id is None:
         return partial(_ignore, event.id)
@@ -39,7 +39,7 @@ def _ignore(event_id: UUID) -> None:
     inbox.mark(event_id, EventOutcome.IGNORED)
 
 
-def _settle(event_id: UUID, order_id: UUID, settle: Callable[[datetime], Settled]) -> Settled:
-    settled = settle(utc_now())
+def _settle(event_id: UUID, order_id: UUID, settle: Callable[[], Settled]) -> Settled:
+    settled = settle()
     inbox.mark(event_id, EventOutcome.SETTLED, order_id=order_id)
     return settled

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from uuid import UUID
 
 from sqlalchemy import select, update
 
 from devforge_api.billing.errors import OrderNotFound
 from devforge_api.billing.models import Order, Subscription
-from devforge_api.billing.service.providers.base import OrderReferences, Provider, Snapshot
+from devforge_api.billing.service.providers.base import OrderReferences, Provider
 from devforge_api.billing.service.settling import Settled, settle
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
@@ -41,7 +39,7 @@ def begin(order_id: UUID) -> Look:
     return Look(row.looks, OrderReferences(order_id, row.session_reference, subscription))
 
 
-def look(provider: Provider, order_id: UUID, *, event_id: str | None = None) -> Callable[[datetime], Settled]:
+def look(provider: Provider, order_id: UUID, *, event_id: str | None = None) -> Callable[[], Settled]:
     """Ask the provider about an order, with no transaction open.
 
     :param event_id: the provider's event that has led here: the cause of what follows.
@@ -51,11 +49,11 @@ def look(provider: Provider, order_id: UUID, *, event_id: str | None = None) -> 
     with unit_of_work():
         begun = begin(order_id)
     snapshot = provider.look(begun.order)
-    return partial(_settle, order_id, begun.number, snapshot, event_id)
 
+    def finish() -> Settled:
+        return settle(order_id, snapshot, look=begun.number, event_id=event_id, now=utc_now())
 
-def _settle(order_id: UUID, number: int, snapshot: Snapshot, event_id: str | None, now: datetime) -> Settled:
-    return settle(order_id, snapshot, look=number, event_id=event_id, now=now)
+    return finish
 
 
 def look_and_settle(provider: Provider, order_id: UUID, *, event_id: str | None = None) -> Settled:
@@ -65,4 +63,4 @@ def look_and_settle(provider: Provider, order_id: UUID, *, event_id: str | None 
     """
     finish = look(provider, order_id, event_id=event_id)
     with unit_of_work():
-        return finish(utc_now())
+        return finish()

@@ -26,8 +26,7 @@ from devforge_api.billing.service.hearing import act_on
 from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider, Told
 from devforge_api.billing.service.settling import Settled
-from devforge_api.core.clock import utc_now
-from devforge_api.core.db import rehearsed, unit_of_work
+from devforge_api.core.db import rehearsed, release_connection, unit_of_work
 from devforge_api.core.errors import DomainError
 from devforge_api.core.outbox import Undeliverable, emit
 
@@ -70,6 +69,7 @@ def unheard(provider: Provider, since: datetime, until: datetime) -> Iterator[To
     """The events that `hear` would store. :raises ProviderUnavailable: no answer."""
     for batch in _batches(provider.events(since, until)):
         known = queries.known_events(provider.name, [told.event_id for told in batch])
+        release_connection()  # whoever takes these asks the provider about them
         yield from (told for told in batch if told.event_id not in known)
 
 
@@ -96,7 +96,7 @@ def look_at(
     def settle() -> Settled:
         finish = look(_provider(providers, provider_name), order_id)
         with rehearsed() if rehearsal else unit_of_work():
-            return finish(utc_now())
+            return finish()
 
     return _tried(order_id, settle)
 

@@ -7,7 +7,6 @@ between; the provider gives money once for each id.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -17,8 +16,7 @@ from devforge_api.billing.errors import OrderNotPaid, PaymentNotFound, ProviderR
 from devforge_api.billing.models import Order, Payment, PaymentStatus, Refund, RefundStatus
 from devforge_api.billing.service.looking import look
 from devforge_api.billing.service.providers.base import Provider
-from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import db, release_connection
 from devforge_api.core.outbox import emit
 
 
@@ -93,6 +91,7 @@ def carry_out(provider: Provider, refund: Refund) -> Callable[[], None]:
     :raises ProviderUnavailable: no answer; to be repeated.
     """
     payment, refused = refund.payment, None
+    release_connection()
     if refund.status is RefundStatus.REQUESTED and payment.charge_reference is not None:
         try:
             provider.refund(refund.id, payment.charge_reference, refund.amount)
@@ -101,8 +100,8 @@ def carry_out(provider: Provider, refund: Refund) -> Callable[[], None]:
     return partial(_record, refund.id, look(provider, payment.order_id), refused)
 
 
-def _record(refund_id: UUID, settle: Callable[[datetime], object], refused: str | None) -> None:
-    settle(utc_now())
+def _record(refund_id: UUID, settle: Callable[[], object], refused: str | None) -> None:
+    settle()
     if refused is None:
         return
     refund = queries.get_refund(refund_id, reader_id=None)
