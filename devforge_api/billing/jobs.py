@@ -26,12 +26,6 @@ def cancel_abandoned() -> None:
     checkout.cancel_abandoned(utc_now())
 
 
-@scheduled("billing.orders.overdue", every=timedelta(hours=6))
-def look_at_overdue() -> None:
-    """Look at orders whose page has closed and of which nothing was heard."""
-    checkout.look_at_overdue(utc_now())
-
-
 @scheduled("billing.events.purge", every=timedelta(hours=12))
 def purge_events() -> None:
     """Forget what providers told long ago."""

@@ -33,6 +33,7 @@ from sqlalchemy import (
     event,
     orm,
 )
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -279,6 +280,11 @@ def affected(statement: Update | Delete) -> int:
     """Run an update or a deletion, and tell how many rows it concerned: which of two was first."""
     result: Any = db.session.execute(statement)
     return int(result.rowcount)
+
+
+def insert_into(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
+    """An insert of the database's own kind, which knows ``ON CONFLICT``."""
+    return postgresql.insert(model) if db.engine.dialect.name == "postgresql" else sqlite.insert(model)
 
 
 def before_commit(call: Callable[[list[T]], None], item: T) -> None:

@@ -48,7 +48,7 @@ class StubProvider:
         self._lock = threading.Lock()
 
     def _asked(self, *call: Any) -> None:
-        assert not db.session().in_transaction(), "a provider is asked in no transaction, and with no connection kept"
+        assert not db.session().in_transaction(), "who asks a provider keeps no connection"
         self.calls.append(call)
         if self.away:
             raise ProviderUnavailable(1)

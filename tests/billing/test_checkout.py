@@ -201,13 +201,14 @@ def test_an_open_order_whose_page_has_closed_unheard_is_looked_at(app, api, shop
         table = db.metadata.tables["test_checkouts"]
         db.session.execute(table.update().where(table.c.reference == late["session_id"]).values(state=state))
     age(app, late["order_id"], hours=26)
-    run(app, jobs.look_at_overdue)
+    run(app, jobs.ask_for_news)
     api.deliver()
     assert (shop.status(late), shop.status(made)) == (OrderStatus.CANCELED, OrderStatus.PENDING)
     age(app, made["order_id"], days=31)
-    run(app, jobs.look_at_overdue)
+    run(app, jobs.ask_for_news)
     with app.app_context():
-        waiting = select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "pending")
+        looks = OutboxRow.name == "billing.look_requested"
+        waiting = select(func.count()).select_from(OutboxRow).where(OutboxRow.status == "pending", looks)
         assert db.session.scalar(waiting) == 0
 
 

@@ -283,6 +283,23 @@ def test_the_schedule_asks_for_few_looks_however_many_orders_wait(api, app, book
     assert count(app, OutboxRow, OutboxRow.name == "billing.news_wanted") == 4 * _configured(app)
 
 
+def test_an_order_whose_page_has_closed_is_looked_at_however_many_new_ones_there_are(
+    api, app, books, provider, monkeypatch
+):
+    monkeypatch.setattr("devforge_api.billing.service.reconciling.LOOKS", 2)
+    old = books.order(status=OrderStatus.PENDING, created_at=utc_now() - timedelta(hours=26))
+    for _ in range(5):
+        books.order(status=OrderStatus.PENDING, created_at=utc_now() - timedelta(hours=1))
+    run_job(app)
+    assert str(old.id) in asked_to_look(app)
+
+
+def asked_to_look(app):
+    with app.app_context():
+        rows = select(OutboxRow).where(OutboxRow.name == "billing.look_requested")
+        return {row.payload["order_id"] for row in db.session.scalars(rows)}
+
+
 def _configured(app):
     with app.app_context():
         return len(configured())

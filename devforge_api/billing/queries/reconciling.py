@@ -30,7 +30,9 @@ UNDECIDED = (DisputeStatus.INQUIRY, DisputeStatus.OPEN)
 RUNNING = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE)
 # How long news may take before they are asked for.
 SLOW = timedelta(minutes=15)
-RENEWAL_TAKES = timedelta(hours=3)
+RENEWAL_IS_LATE = timedelta(hours=3)
+# Pages close after a day; an order that is pending still has lost its news, or waits for money.
+PAGE_HAS_CLOSED, MONEY_HAS_COME = timedelta(hours=25), timedelta(days=30)
 
 
 def known_events(provider: str, event_ids: Sequence[str]) -> set[str]:
@@ -74,18 +76,23 @@ def suspects(since: datetime) -> list[tuple[UUID, str]]:
 
 
 def overdue(now: datetime, *, limit: int) -> list[UUID]:
-    """Orders of which there should have been news: at most so many of each kind, the newest of them."""
+    """Orders of which there should have been news: at most so many of each kind.
+
+    The newest, as somebody waits for them; but those whose page has closed beginning with the oldest, so
+    that many new ones, most of which nobody will pay, do not keep them from being looked at.
+    """
+    pending = select(Order.id).where(
+        Order.status == OrderStatus.PENDING, Order.session_reference.is_not(None)
+    )
     kinds: list[Any] = [
-        select(Order.id)
-        .where(
-            Order.status == OrderStatus.PENDING,
-            Order.session_reference.is_not(None),
-            Order.created_at <= now - SLOW,
-        )
+        pending.where(Order.created_at.between(now - PAGE_HAS_CLOSED, now - SLOW))
         .order_by(Order.created_at.desc())
         .limit(limit),
+        pending.where(Order.created_at.between(now - MONEY_HAS_COME, now - PAGE_HAS_CLOSED))
+        .order_by(Order.created_at)
+        .limit(limit),
         select(Subscription.order_id)
-        .where(Subscription.status.in_(RUNNING), Subscription.current_period_end <= now - RENEWAL_TAKES)
+        .where(Subscription.status.in_(RUNNING), Subscription.current_period_end <= now - RENEWAL_IS_LATE)
         .order_by(Subscription.current_period_end.desc())
         .limit(limit),
         select(Payment.order_id)

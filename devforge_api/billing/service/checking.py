@@ -17,12 +17,11 @@ from devforge_api.billing.models import (
     Payment,
     PaymentStatus,
     Refund,
-    RefundStatus,
 )
+from devforge_api.billing.service.standing import MOVED
 from devforge_api.core.db import db
 
 PAGE = 1_000
-MOVED = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
 
 
 def check() -> Iterator[str]:

@@ -6,12 +6,11 @@ can pay; it is canceled after a while.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import exists, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from devforge_api.audit import service as audit
 from devforge_api.billing import queries
@@ -21,14 +20,12 @@ from devforge_api.billing.models import (
     OrderItem,
     OrderStatus,
     Price,
-    PriceReference,
     Subscription,
 )
 from devforge_api.billing.queries import Offer
-from devforge_api.billing.service import customers
-from devforge_api.billing.service.providers.base import Checkout, CheckoutRequest, PriceToBuy
+from devforge_api.billing.service import customers, price_references
+from devforge_api.billing.service.providers.base import Checkout, CheckoutRequest
 from devforge_api.billing.service.return_urls import ReturnUrls
-from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.core.outbox import emit
@@ -36,8 +33,6 @@ from devforge_api.users import service as users
 
 # A checkout that has no page by then never gets one; the provider is waited for less than a minute.
 ABANDONED_AFTER = timedelta(hours=1)
-# Pages close after a day; what is still pending then is looked at, for as long as money may take.
-LOOKED_AT_AFTER, LOOKED_AT_UNTIL = timedelta(hours=25), timedelta(days=30)
 BATCH = 200
 
 
@@ -73,11 +68,11 @@ def begin(
     )
     db.session.add(order)
     db.session.flush()
-    references = queries.price_references([offer.price.id for offer in offers], provider)
+    known_as = queries.price_references([offer.price.id for offer in offers], provider)
     lines = []
     for position, (offer, (_, quantity)) in enumerate(zip(offers, wanted, strict=True)):
         db.session.add(_item(order, position, offer, quantity))
-        lines.append((_to_buy(offer.price, references), quantity))
+        lines.append((price_references.to_buy(offer.price, known_as), quantity))
     changes = {"amount": (None, order.amount), "currency": (None, order.currency)}
     audit.record("order.created", target_type="order", target_id=order.id, changes=changes)
     emit("order.created", order_id=str(order.id))
@@ -134,17 +129,6 @@ def _item(order: Order, position: int, offer: Offer, quantity: int) -> OrderItem
     )
 
 
-def _to_buy(price: Price, references: Mapping[UUID, str]) -> PriceToBuy:
-    return PriceToBuy(
-        price_id=price.id,
-        reference=references.get(price.id),
-        name=price.name,
-        amount=price.amount,
-        currency=price.currency,
-        interval=price.interval,
-    )
-
-
 def _has_tried(user_id: UUID, offers: Sequence[Offer]) -> bool:
     """Whether the user has had a subscription to one of these products: trials are for new ones."""
     if all(offer.price.trial_days is None for offer in offers):
@@ -168,23 +152,11 @@ def attach(order_id: UUID, checkout: Checkout) -> Order:
     order.session_reference = checkout.reference
     if order.status is OrderStatus.PENDING:
         order.checkout_url = checkout.url
-    remember_prices(order.provider, checkout.prices or {})
+    price_references.remember(order.provider, checkout.prices or {})
     if checkout.customer_reference is not None:
         customers.remember(order.user_id, order.provider, checkout.customer_reference)
     db.session.flush()
     return order
-
-
-def remember_prices(provider: str, references: Mapping[UUID, str]) -> None:
-    """Keep what a provider calls prices from now on; the first name stays."""
-    if not references:
-        return
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    rows = [
-        {"price_id": price_id, "provider": provider, "reference": reference, "created_at": utc_now()}
-        for price_id, reference in sorted(references.items())  # in one order: two orders wait in line
-    ]
-    db.session.execute(insert(PriceReference).on_conflict_do_nothing(), rows)
 
 
 def cancel_unreached(order: Order) -> None:
@@ -214,23 +186,4 @@ def cancel_abandoned(now: datetime) -> int:
     found = db.session.scalars(left_behind).all()
     for order in found:
         cancel_unreached(order)
-    return len(found)
-
-
-def look_at_overdue(now: datetime) -> int:
-    """Ask for a look at orders whose page has closed without news. Returns how many."""
-    overdue = (
-        select(Order.id)
-        .where(
-            Order.status == OrderStatus.PENDING,
-            Order.session_reference.is_not(None),
-            Order.created_at < now - LOOKED_AT_AFTER,
-            Order.created_at > now - LOOKED_AT_UNTIL,
-        )
-        .order_by(Order.created_at, Order.id)
-        .limit(BATCH)
-    )
-    found = db.session.scalars(overdue).all()
-    for order_id in found:
-        emit("billing.look_requested", order_id=str(order_id))
     return len(found)

@@ -8,12 +8,11 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from devforge_api.billing.models import EventOutcome, ProviderEvent
 from devforge_api.billing.service.providers.base import Told
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import affected, db, uuid7
+from devforge_api.core.db import affected, db, insert_into, uuid7
 from devforge_api.core.encryption import decrypt, encrypt
 from devforge_api.core.outbox import emit
 
@@ -34,8 +33,7 @@ def store(provider: str, told: Told) -> bool:
         "outcome": EventOutcome.WAITING,
         "received_at": utc_now(),
     }
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    new = insert(ProviderEvent).values(row).on_conflict_do_nothing().returning(ProviderEvent.id)
+    new = insert_into(ProviderEvent).values(row).on_conflict_do_nothing().returning(ProviderEvent.id)
     if db.session.scalar(new) is None:
         return False
     emit("billing.event_received", event_id=str(row["id"]))

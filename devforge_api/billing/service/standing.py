@@ -29,7 +29,6 @@ RENEWAL_TAKES = timedelta(days=1)
 # A refund may come back within 30 days; until then licences are suspended and not revoked.
 REFUND_IS_FINAL_AFTER = timedelta(days=30)
 MOVED = (RefundStatus.PENDING, RefundStatus.SUCCEEDED)  # the money has left
-RUNNING = (SubscriptionStatus.TRIALING, SubscriptionStatus.ACTIVE, SubscriptionStatus.PAST_DUE)
 
 
 class Access(StrEnum):

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
-
 from devforge_api.audit import service as audit
 from devforge_api.billing import queries
 from devforge_api.billing.errors import SubscriptionEnded
@@ -16,12 +13,11 @@ from devforge_api.billing.models import (
     Interval,
     OrderItem,
     Price,
-    PriceReference,
     Subscription,
     SubscriptionStatus,
 )
-from devforge_api.billing.service.providers.base import PriceToBuy, Provider
-from devforge_api.core.clock import utc_now
+from devforge_api.billing.service import price_references
+from devforge_api.billing.service.providers.base import Provider
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.errors import ValidationFailed
 
@@ -47,18 +43,14 @@ def change_price(provider: Provider, subscription: Subscription, *, price_id: UU
     price = _fitting(price_id, changed)
     if price.id == changed.price_id:
         return
-    reference = db.session.scalar(
-        select(PriceReference.reference).where(
-            PriceReference.price_id == price.id, PriceReference.provider == provider.name
-        )
-    )
-    wanted = PriceToBuy(price.id, reference, price.name, price.amount, price.currency, price.interval)
+    known = queries.price_references([price.id], provider.name)
+    wanted = price_references.to_buy(price, known)
     changes = {"item": (None, changed.position), "price_id": (changed.price_id, price.id)}
     _record(subscription, "price_change_requested", changes)
     known_as = provider.change_price(subscription.reference, changed.position, wanted)
-    if known_as != reference:
+    if known_as != wanted.reference:
         with unit_of_work():
-            _remember(provider.name, price.id, known_as)
+            price_references.remember(provider.name, {price.id: known_as})
 
 
 def _item(items: Sequence[OrderItem], position: int | None) -> OrderItem:
@@ -83,12 +75,6 @@ def _fitting(price_id: UUID, item: OrderItem) -> Price:
     if price.product_id != present.product_id:
         raise ValidationFailed.of("price_id", "It is a price of another product.")
     return price
-
-
-def _remember(provider: str, price_id: UUID, reference: str) -> None:
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
-    row = {"price_id": price_id, "provider": provider, "reference": reference, "created_at": utc_now()}
-    db.session.execute(insert(PriceReference).values(row).on_conflict_do_nothing())
 
 
 def cancel(provider: Provider, subscription: Subscription, *, at_period_end: bool) -> None:
