@@ -170,7 +170,7 @@ def attach(order_id: UUID, checkout: Checkout) -> Order:
         order.checkout_url = checkout.url
     remember_prices(order.provider, checkout.prices or {})
     if checkout.customer_reference is not None:
-        customers.remember(order.user_id, order.provider, checkout.customer_reference)
+        customers.rename(order.user_id, order.provider, checkout.customer_reference)
     db.session.flush()
     return order
 
