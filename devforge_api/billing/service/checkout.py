@@ -154,7 +154,7 @@ def attach(order_id: UUID, checkout: Checkout) -> Order:
         order.checkout_url = checkout.url
     price_references.remember(order.provider, checkout.prices or {})
     if checkout.customer_reference is not None:
-        customers.remember(order.user_id, order.provider, checkout.customer_reference)
+        customers.rename(order.user_id, order.provider, checkout.customer_reference)
     db.session.flush()
     return order
 

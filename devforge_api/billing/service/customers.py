@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -19,9 +20,20 @@ def reference_of(user_id: UUID, provider: str) -> str | None:
 
 
 def remember(user_id: UUID | None, provider: str, reference: str) -> None:
-    """Keep what a provider calls a user from now on; the first name stays."""
-    if user_id is None:
-        return
-    insert = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+    """Keep what a provider calls a user, unless a name is known: an old order may tell a former one."""
+    if user_id is not None:
+        db.session.execute(_named(user_id, provider, reference).on_conflict_do_nothing())
+
+
+def rename(user_id: UUID | None, provider: str, reference: str) -> None:
+    """Keep what a provider calls a user from now on."""
+    if user_id is not None:
+        named = _named(user_id, provider, reference)
+        key = [Customer.user_id, Customer.provider]
+        db.session.execute(named.on_conflict_do_update(index_elements=key, set_={"reference": reference}))
+
+
+def _named(user_id: UUID, provider: str, reference: str) -> Any:
+    insert: Any = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
     row = {"user_id": user_id, "provider": provider, "reference": reference, "created_at": utc_now()}
-    db.session.execute(insert(Customer).values(row).on_conflict_do_nothing())
+    return insert(Customer).values(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -104,6 +104,8 @@ def record(
     :raises AmountDiffers: a checkout was paid with another amount than was asked for.
     """
     postings = Postings(books.order, event_id)
+    if books.order.user_id is None:
+        snapshot = _without_words(snapshot)
     if snapshot.subscription is not None:
         _record_subscription(books, snapshot.subscription, now=now, grace=grace)
     for payment in snapshot.payments:
@@ -114,6 +116,16 @@ def record(
     for dispute in snapshot.disputes:
         _record_dispute(books, dispute, postings)
     db.session.flush()
+
+
+def _without_words(snapshot: Snapshot) -> Snapshot:
+    """What banks say of a payer is not kept of somebody whose account was erased."""
+    return replace(
+        snapshot,
+        payments=tuple(replace(payment, failure=None) for payment in snapshot.payments),
+        refunds=tuple(replace(refund, failure=None) for refund in snapshot.refunds),
+        disputes=tuple(replace(dispute, reason=None) for dispute in snapshot.disputes),
+    )
 
 
 def _record_payment(books: Books, seen: SeenPayment, postings: Postings, now: datetime) -> None:
