@@ -7,10 +7,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import select
 
-from devforge_api.billing.models import EventOutcome, ProviderEvent
+from devforge_api.billing.models import EventOutcome, Payment, ProviderEvent, Refund
 from devforge_api.billing.service.providers.test import TestProvider, sign
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
+from devforge_api.licenses.models import LedgerEntry
 from tests.billing.shop import Shop
 from tests.factories import code_of
 
@@ -138,3 +139,26 @@ def test_what_was_told_can_be_asked_for_again(bought, provider, shop):
     assert {provider.order_of(told.payload) for told in provider.events(begin, utc_now())} == {
         UUID(made["order_id"])
     }
+
+
+def test_no_event_tells_the_address_at_which_an_order_is_paid(app, api, shop):
+    made = shop.checkout(api.person(), shop.price(interval="month"))
+    shop.decide(made, "delay")
+    shop.decide(made, "approve")
+    shop.simulate(made["order_id"], "refund")
+    secret = made["session_id"].removeprefix("cs_test_")
+    with app.app_context():
+        names = [*db.session.scalars(select(ProviderEvent.event_id)), *_charges(), *_causes()]
+    assert len(names) >= 5
+    assert not [name for name in names if secret in name]
+
+
+def _charges():
+    return [
+        *db.session.scalars(select(Payment.charge_reference)),
+        *db.session.scalars(select(Refund.reference)),
+    ]
+
+
+def _causes():
+    return [cause for cause in db.session.scalars(select(LedgerEntry.cause_id)) if cause is not None]

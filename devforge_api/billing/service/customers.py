@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -10,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from devforge_api.billing.models import Customer
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import db, insert_into
 
 
 def reference_of(user_id: UUID, provider: str) -> str | None:
@@ -33,7 +32,6 @@ def rename(user_id: UUID | None, provider: str, reference: str) -> None:
         db.session.execute(named.on_conflict_do_update(index_elements=key, set_={"reference": reference}))
 
 
-def _named(user_id: UUID, provider: str, reference: str) -> Any:
-    insert: Any = postgresql.insert if db.engine.dialect.name == "postgresql" else sqlite.insert
+def _named(user_id: UUID, provider: str, reference: str) -> postgresql.Insert | sqlite.Insert:
     row = {"user_id": user_id, "provider": provider, "reference": reference, "created_at": utc_now()}
-    return insert(Customer).values(row)
+    return insert_into(Customer).values(row)

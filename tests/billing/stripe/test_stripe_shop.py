@@ -46,7 +46,7 @@ def test_while_stripe_is_away_nothing_is_bought_and_the_same_call_goes_through_l
     headers = {"Idempotency-Key": "one-checkout"}
     fake.fail(503, times=2)
     away = shop.post("/billing/checkout", body, by=buyer, headers=headers)
-    assert (away.status_code, away.json["error"]["code"]) == (503, "PROVIDER_UNAVAILABLE")
+    assert (away.status_code, away.json["error"]["code"]) == (503, "PAYMENT_PROVIDER_UNAVAILABLE")
     assert int(away.headers["Retry-After"]) >= 1
     fake.lost = [False, False, True]
     made = shop.post("/billing/checkout", body, by=buyer, headers=headers)

@@ -30,7 +30,6 @@ from devforge_api.billing.service.providers.base import (
     Told,
 )
 from devforge_api.billing.service.providers.test_book import Book, opened
-from devforge_api.billing.service.providers.test_money import PREFIX
 from devforge_api.billing.service.providers.test_portal import portal_path
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
@@ -60,7 +59,7 @@ class TestProvider:
             row = db.session.scalar(known)
             if row is None:
                 row = TestCheckout(
-                    reference=PREFIX + secrets.token_urlsafe(24),
+                    reference=f"cs_test_{secrets.token_urlsafe(24)}",
                     order_id=request.order_id,
                     state=opened(request, customer, utc_now()),
                 )
@@ -158,30 +157,30 @@ class TestProvider:
     # --- what we ask for -----------------------------------------------------------------------
     def refund(self, refund_id: UUID, charge_reference: str, amount: int) -> None:
         """Give money back, at once."""
-        checkout = charge_reference.removeprefix("ch_test_").rpartition("_")[0]
-        self._asked(checkout, lambda book: book.refund(charge_reference, amount, refund_id=refund_id))
+        order = charge_reference.removeprefix("ch_test_").rpartition("_")[0]
+        self._asked(order, lambda book: book.refund(charge_reference, amount, refund_id=refund_id))
 
     def change_price(self, subscription: str, position: int, price: PriceToBuy) -> str:
         """Move an item of a subscription to another price, prorated."""
-        self._asked(_token_of(subscription), lambda book: book.change_price(position, price))
+        self._asked(_order_of(subscription), lambda book: book.change_price(position, price))
         return _price_reference(price)
 
     def cancel(self, subscription: str, *, at_period_end: bool) -> None:
         """End a subscription, now or when what is paid for is over."""
-        self._asked(_token_of(subscription), lambda book: book.cancel(at_period_end=at_period_end))
+        self._asked(_order_of(subscription), lambda book: book.cancel(at_period_end=at_period_end))
 
     def resume(self, subscription: str) -> None:
         """Take back that a subscription ends with its period."""
-        self._asked(_token_of(subscription), Book.resume)
+        self._asked(_order_of(subscription), Book.resume)
 
     def portal_url(self, customer_reference: str, return_url: str) -> str:
         """A page where the customer's subscriptions are ended and resumed; it is open for an hour."""
         return self._public_url + portal_path(customer_reference, return_url, utc_now())
 
-    def _asked(self, token: str, deed: Callable[[Book], None]) -> None:
+    def _asked(self, order: str, deed: Callable[[Book], None]) -> None:
         try:
-            self.change(PREFIX + token, deed)
-        except CheckoutNotFound:
+            self.change(self.reference_of(UUID(order)), deed)
+        except (CheckoutNotFound, ValueError):
             raise ProviderRefused("There is nothing of this name here.") from None
 
 
@@ -203,7 +202,7 @@ def _read(which: Any) -> Book:
     return Book(row.reference, row.state, utc_now())
 
 
-def _token_of(subscription: str) -> str:
+def _order_of(subscription: str) -> str:
     return subscription.removeprefix("sub_test_")
 
 

@@ -171,7 +171,7 @@ class Book(Periods):
         if found is None:
             return None
         return SeenSubscription(
-            reference=f"sub_test_{self._token}",
+            reference=f"sub_test_{self._name}",
             status=SubscriptionStatus(found["status"]),
             current_period_end=moment(found["period_end"]),
             cancel_at_period_end=found["cancel_at_period_end"],

@@ -13,8 +13,6 @@ from devforge_api.billing.models import DisputeStatus, PaymentStatus, RefundStat
 from devforge_api.billing.service.providers.base import Told
 from devforge_api.core.clock import rfc3339
 
-PREFIX = "cs_test_"
-
 
 def moment(text: str) -> datetime:
     """A moment as the state holds it."""
@@ -25,7 +23,7 @@ def moment(text: str) -> datetime:
 class Money:
     """One order's state. What changes it notes what is to be told; what changes nothing notes nothing.
 
-    :param reference: of its checkout; every other name is derived from it.
+    :param reference: of its checkout. Who knows it may pay: other names are derived from the order's id.
     """
 
     reference: str
@@ -43,7 +41,7 @@ class Money:
     ) -> dict[str, Any]:
         number = len(self.state["payments"])
         payment = {
-            "reference": reference or f"in_test_{self._token}_{number}",
+            "reference": reference or f"in_test_{self._name}_{number}",
             "status": PaymentStatus.PENDING,
             "amount": amount,
             "charge": None,
@@ -61,7 +59,7 @@ class Money:
         if status is PaymentStatus.PAID:
             payment["paid_at"] = rfc3339(self.now)
             if payment["amount"]:
-                payment["charge"] = f"ch_test_{self._token}_{self.state['payments'].index(payment)}"
+                payment["charge"] = f"ch_test_{self._name}_{self.state['payments'].index(payment)}"
 
     def refund(self, charge: str, amount: int, *, refund_id: UUID | None) -> None:
         """Give money back; asked for again with the same id, once.
@@ -76,7 +74,7 @@ class Money:
         if not 0 < amount <= self.left(charge):
             raise ProviderRefused("Less than that is left of this charge.")
         refund = {
-            "reference": f"re_test_{self._token}_{len(self.state['refunds'])}",
+            "reference": f"re_test_{self._name}_{len(self.state['refunds'])}",
             "charge": charge,
             "status": RefundStatus.SUCCEEDED,
             "amount": amount,
@@ -121,7 +119,7 @@ class Money:
         if not charged:
             raise ProviderRefused("There is no charge that could be disputed.")
         dispute = {
-            "reference": f"dp_test_{self._token}_{len(self._disputes)}",
+            "reference": f"dp_test_{self._name}_{len(self._disputes)}",
             "charge": charged[-1]["charge"],
             "status": DisputeStatus.OPEN,
             "amount": charged[-1]["amount"],
@@ -139,14 +137,14 @@ class Money:
         raise ProviderRefused("No dispute is open.")
 
     @property
-    def _token(self) -> str:
-        return self.reference.removeprefix(PREFIX)
+    def _name(self) -> str:
+        return UUID(self.state["order_id"]).hex
 
     def tell(self) -> Iterator[Told]:
         """Number what was noted, and keep that it was told."""
         for kind in self.news:
             noted = {
-                "id": f"evt_test_{self._token}_{len(self.state['events'])}",
+                "id": f"evt_test_{self._name}_{len(self.state['events'])}",
                 "kind": kind,
                 "at": rfc3339(self.now),
             }
