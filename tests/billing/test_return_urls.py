@@ -129,7 +129,7 @@ def links(page):
     [
         ("approve", "Thank you!", "Vielen Dank!"),
         ("decline", "The payment has failed", "Die Zahlung ist fehlgeschlagen"),
-        ("delay", "on its way", "Deine Zahlung ist unterwegs"),
+        ("delay", "on its way", "Ihre Zahlung ist unterwegs"),
     ],
 )
 def test_the_page_says_what_has_become_of_the_order(api, shop, buyer, deed, says, german):

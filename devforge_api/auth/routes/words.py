@@ -71,75 +71,74 @@ EN = {
 }
 DE = {
     "sign_in": "Anmelden",
-    "sign_in_to": "Melde dich an, um zu {client} zu gelangen",
+    "sign_in_to": "Melden Sie sich an, um zu {client} zu gelangen",
     "email": "E-Mail-Adresse",
     "password": "Passwort",
     "forgot": "Passwort vergessen?",
     "create": "Konto anlegen",
     "code": "Code",
-    "code_hint": "Aus deiner Authenticator-App, oder einer deiner Wiederherstellungscodes.",
+    "code_hint": "Aus Ihrer Authenticator-App, oder einer Ihrer Wiederherstellungscodes.",
     "second_factor": "Noch ein Schritt",
     "verify": "Weiter",
     "consent": "Weiter zu {client}?",
-    "consent_as": "Du bist angemeldet als",
-    "consent_what": "Damit wird {client} auf deinem Gerät angemeldet und darf dort alles, was du in deinem "
-    "Konto "
-    "darfst.",
-    "consent_care": "Mach nur weiter, wenn du das gerade selbst in {client} begonnen hast.",
+    "consent_as": "Sie sind angemeldet als",
+    "consent_what": "Damit wird {client} auf Ihrem Gerät angemeldet und darf dort alles, was Sie in Ihrem "
+    "Konto dürfen.",
+    "consent_care": "Machen Sie nur weiter, wenn Sie das gerade selbst in {client} begonnen haben.",
     "allow": "Weiter",
     "deny": "Abbrechen",
     "other_account": "Anderes Konto verwenden",
     "sign_out": "Abmelden",
-    "signed_out": "Du bist abgemeldet",
+    "signed_out": "Sie sind abgemeldet",
     "signed_out_text": "Dieser Browser hat keine Sitzung mehr.",
     "device": "Ein Gerät verbinden",
-    "device_text": "Gib den Code ein, den dein Gerät anzeigt.",
+    "device_text": "Geben Sie den Code ein, den Ihr Gerät anzeigt.",
     "device_hint": "Acht Buchstaben, zum Beispiel BCDF-GHJK.",
     "next": "Weiter",
     "device_consent": "{client} anmelden?",
     "device_code": "Der Code auf seinem Bildschirm",
     "device_address": "Angefragt von der Adresse",
-    "device_care": "Mach nur weiter, wenn du dieses Gerät vor dir hast und es diesen Code anzeigt. Niemand "
-    "von Dev "
-    "Forge schickt dir je einen Code.",
+    "device_care": "Machen Sie nur weiter, wenn Sie dieses Gerät vor sich haben und es diesen Code anzeigt. "
+    "Niemand von Dev Forge schickt Ihnen je einen Code.",
     "device_allow": "Dieses Gerät anmelden",
     "device_done": "Das Gerät ist verbunden",
-    "device_done_text": "{client} macht von selbst weiter. Du kannst diese Seite schließen.",
+    "device_done_text": "{client} macht von selbst weiter. Sie können diese Seite schließen.",
     "device_denied": "Das Gerät wurde abgewiesen",
-    "device_denied_text": "Es bekommt keinen Zugang zu deinem Konto.",
+    "device_denied_text": "Es bekommt keinen Zugang zu Ihrem Konto.",
     "leaving": "Zurück zu {client}",
-    "leaving_text": "Du kannst diese Seite schließen, sobald {client} sich geöffnet hat.",
+    "leaving_text": "Sie können diese Seite schließen, sobald {client} sich geöffnet hat.",
     "open": "{client} öffnen",
     "error": "Das hat nicht geklappt",
-    "bad_client": "Die Anwendung, die dich hierher geschickt hat, ist nicht bekannt oder will die Antwort "
-    "an einer "
-    "fremden Adresse. Es wurde nichts angemeldet.",
-    "stale": "Diese Seite war veraltet. Bitte versuche es noch einmal.",
-    "FORM_REFUSED": "Diese Seite war veraltet. Bitte versuche es noch einmal.",
+    "bad_client": "Die Anwendung, die Sie hierher geschickt hat, ist nicht bekannt oder will die Antwort "
+    "an einer fremden Adresse. Es wurde nichts angemeldet.",
+    "stale": "Diese Seite war veraltet. Bitte versuchen Sie es noch einmal.",
+    "FORM_REFUSED": "Diese Seite war veraltet. Bitte versuchen Sie es noch einmal.",
     "INVALID_CREDENTIALS": "Adresse oder Passwort ist falsch.",
-    "VALIDATION_ERROR": "Gib deine E-Mail-Adresse und dein Passwort ein.",
-    "ACCOUNT_DISABLED": "Dieses Konto ist gesperrt; frage den Support.",
-    "EMAIL_NOT_VERIFIED": "Bestätige zuerst deine Adresse: mit dem Link in der Mail, die wir dir geschickt "
-    "haben.",
-    "RATE_LIMITED": "Zu viele Versuche. Warte eine Minute und versuche es dann noch einmal.",
-    "SERVICE_UNAVAILABLE": "Das geht im Moment nicht. Versuche es gleich noch einmal.",
-    "MAINTENANCE": "Wir arbeiten am Dienst, und so lange kann sich niemand anmelden. Versuche es später noch "
-    "einmal.",
-    "NOT_FOUND": "Diese Seite gibt es nicht. Sieh noch einmal auf die Adresse.",
+    "VALIDATION_ERROR": "Geben Sie Ihre E-Mail-Adresse und Ihr Passwort ein.",
+    "ACCOUNT_DISABLED": "Dieses Konto ist gesperrt; fragen Sie den Support.",
+    "EMAIL_NOT_VERIFIED": "Bestätigen Sie zuerst Ihre Adresse: mit dem Link in der Mail, die wir Ihnen "
+    "geschickt haben.",
+    "RATE_LIMITED": "Zu viele Versuche. Warten Sie eine Minute und versuchen Sie es dann noch einmal.",
+    "SERVICE_UNAVAILABLE": "Das geht im Moment nicht. Versuchen Sie es gleich noch einmal.",
+    "MAINTENANCE": "Wir arbeiten am Dienst, und so lange kann sich niemand anmelden. Versuchen Sie es später "
+    "noch einmal.",
+    "NOT_FOUND": "Diese Seite gibt es nicht. Sehen Sie noch einmal auf die Adresse.",
     "MFA_CODE_INVALID": "Dieser Code ist falsch oder wurde schon benutzt.",
-    "MFA_CHALLENGE_INVALID": "Das hat zu lange gedauert oder ist zu oft misslungen. Melde dich noch einmal "
-    "an.",
-    "DEVICE_CODE_INVALID": "Auf diesen Code wartet kein Gerät. Sieh noch einmal auf seinen Bildschirm.",
-    "PROVIDER_DENIED": "Du wurdest dort nicht angemeldet. Versuche es noch einmal oder auf anderem Weg.",
-    "PROVIDER_UNAVAILABLE": "Der Anbieter antwortet nicht. Versuche es gleich wieder oder auf anderem Weg.",
+    "MFA_CHALLENGE_INVALID": "Das hat zu lange gedauert oder ist zu oft misslungen. Melden Sie sich "
+    "noch einmal an.",
+    "DEVICE_CODE_INVALID": "Auf diesen Code wartet kein Gerät. Sehen Sie noch einmal auf seinen Bildschirm.",
+    "PROVIDER_DENIED": "Sie wurden dort nicht angemeldet. Versuchen Sie es noch einmal oder auf anderem Weg.",
+    "PROVIDER_UNAVAILABLE": "Der Anbieter antwortet nicht. Versuchen Sie es gleich wieder oder auf anderem "
+    "Weg.",
     "PROVIDER_ANSWER_INVALID": "Der Antwort des Anbieters ist nicht zu trauen; niemand wurde angemeldet.",
-    "PROVIDER_NOT_FOUND": "Bei diesem Anbieter kann man sich hier nicht anmelden. Geh zurück und nimm einen "
-    "anderen Weg.",
+    "PROVIDER_NOT_FOUND": "Bei diesem Anbieter kann man sich hier nicht anmelden. Gehen Sie zurück und "
+    "nehmen Sie einen anderen Weg.",
     "PROVIDER_STATE_INVALID": "Diese Anmeldung begann in einem anderen Browser, ist vorbei oder hat zu lange "
-    "gedauert. Geh dahin zurück, wo du begonnen hast, und beginne noch einmal.",
-    "PROVIDER_EMAIL_MISSING": "Der Anbieter nennt keine Adresse von dir, und ein Konto braucht eine.",
-    "LINK_REQUIRED": "Deine Adresse hat schon ein Konto. Melde dich dort an und verknüpfe den Anbieter dann.",
-    "unknown": "Etwas ist schiefgegangen. Bitte versuche es noch einmal.",
+    "gedauert. Gehen Sie dahin zurück, wo Sie begonnen haben, und beginnen Sie noch einmal.",
+    "PROVIDER_EMAIL_MISSING": "Der Anbieter nennt keine Adresse von Ihnen, und ein Konto braucht eine.",
+    "LINK_REQUIRED": "Ihre Adresse hat schon ein Konto. Melden Sie sich dort an und verknüpfen Sie "
+    "den Anbieter dann.",
+    "unknown": "Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.",
 }
 WORDS = {"en": EN, "de": DE}
 
