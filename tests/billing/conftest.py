@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import pytest
 from flask import Flask
 
+from devforge_api.billing.models import Interval
 from tests.billing.stub import StubProvider
+from tests.billing.world import World
 from tests.factories import Api
 from tests.factories.billing import Books
 
@@ -16,6 +18,18 @@ from tests.factories.billing import Books
 def books(api: Api) -> Books:
     """Orders and money as rows: see tests/factories/billing.py."""
     return Books(api)
+
+
+@pytest.fixture
+def world(api: Api) -> World:
+    """An order that is paid once."""
+    return World(api)
+
+
+@pytest.fixture
+def monthly(api: Api) -> World:
+    """An order that is paid every month."""
+    return World(api, interval=Interval.MONTH)
 
 
 @pytest.fixture

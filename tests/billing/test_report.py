@@ -134,6 +134,7 @@ def test_currencies_stand_apart_and_one_can_be_asked_for(ask, books, sell):
     assert [(one["currency"], one["gross"]) for one in ask()["currencies"]] == [("EUR", 700), ("USD", 100)]
     only = ask("from=2026-03-01&to=2026-03-31&currency=USD")["currencies"]
     assert [one["currency"] for one in only] == ["USD"]
+    assert ask("from=2026-03-01&to=2026-03-31&currency=usd")["currencies"] == only
     assert ask("from=2026-03-01&to=2026-03-31&currency=GBP")["currencies"] == []
 
 

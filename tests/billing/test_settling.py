@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,47 +11,24 @@ from sqlalchemy import func, select
 
 from devforge_api.billing.models import (
     DisputeStatus,
-    Interval,
     Invoice,
     LedgerLine,
     OrderStatus,
     PaymentStatus,
     RefundStatus,
-    SubscriptionStatus,
 )
-from devforge_api.billing.service import reminders, settling
+from devforge_api.billing.service import reminders
 from devforge_api.billing.service.providers.base import Snapshot
 from devforge_api.billing.service.recording import AmountDiffers
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.licenses.models import LicenseStatus
 from devforge_api.licenses.service import lifecycle
 from devforge_api.licenses.service.ordered import lock_licenses
-from tests.billing.world import COMPLETE, EXPIRED, MONTH, OPEN, START, World, disputed, refunded
-from tests.factories import Api
-from tests.mailbox import Mailbox
+from tests.billing.world import COMPLETE, EXPIRED, OPEN, World, disputed, paid, refunded
 
 DAY = timedelta(days=1)
 ACTIVE, SUSPENDED, REVOKED = LicenseStatus.ACTIVE, LicenseStatus.SUSPENDED, LicenseStatus.REVOKED
 PENDING = LicenseStatus.PENDING
-
-
-@pytest.fixture
-def world(api: Api) -> World:
-    return World(api)
-
-
-@pytest.fixture
-def monthly(api: Api) -> World:
-    return World(api, interval=Interval.MONTH)
-
-
-def paid(world: World) -> Snapshot:
-    return Snapshot(COMPLETE, (world.payment(),))
-
-
-def running(world: World, periods: int = 1, **values: object) -> Snapshot:
-    payments = tuple(world.period(number) for number in range(periods))
-    return Snapshot(COMPLETE, payments, subscription=world.subscription(periods=periods, **values))
 
 
 # --- paying once -------------------------------------------------------------------------------
@@ -201,97 +176,6 @@ def test_what_the_team_has_suspended_is_not_reinstated_by_money(world, api):
     assert world.license().status is SUSPENDED
 
 
-# --- subscriptions -----------------------------------------------------------------------------
-def test_a_subscription_lasts_as_long_as_is_paid_for_and_the_grace(monthly):
-    monthly.settle(running(monthly))
-    assert monthly.license().expires_at == START + MONTH + 7 * DAY
-    monthly.settle(running(monthly, 2), event="evt_renewed")
-    assert monthly.license().expires_at == START + 2 * MONTH + 7 * DAY
-    assert monthly.history()[-1] == ("renewed", "payment", "evt_renewed")
-    assert monthly.balances() == {"provider": 2 * 5900, "revenue": -2 * 5900}
-
-
-def test_a_failed_renewal_suspends_when_its_grace_is_over(monthly, api):
-    monthly.settle(running(monthly))
-    late = replace(
-        running(monthly, status=SubscriptionStatus.PAST_DUE),
-        payments=(monthly.period(0), monthly.period(1, status=PaymentStatus.FAILED, paid_at=None)),
-    )
-    monthly.now = START + MONTH
-    monthly.settle(late)
-    assert monthly.license().status is ACTIVE
-    monthly.now += 7 * DAY
-    with api.app.app_context(), unit_of_work():
-        assert reminders.look_again(monthly.now) == 1
-    monthly.settle(late)
-    assert monthly.license().status is SUSPENDED
-    with api.app.app_context(), unit_of_work():
-        assert reminders.look_again(monthly.now) == 0
-    monthly.settle(running(monthly, 2))
-    assert monthly.license().status is ACTIVE
-    assert monthly.license().expires_at == START + 2 * MONTH + 7 * DAY
-
-
-def test_a_canceled_subscription_lasts_to_the_end_of_its_period(monthly):
-    monthly.settle(running(monthly))
-    monthly.settle(running(monthly, cancel_at_period_end=True))
-    assert (monthly.license().status, monthly.license().expires_at) == (ACTIVE, START + MONTH)
-    monthly.settle(running(monthly, status=SubscriptionStatus.CANCELED, ended_at=START + DAY))
-    assert (monthly.license().status, monthly.license().expires_at) == (ACTIVE, START + MONTH)
-    assert monthly.order().status is OrderStatus.PAID
-
-
-def test_a_canceled_subscription_does_not_come_back(monthly):
-    monthly.settle(running(monthly, status=SubscriptionStatus.CANCELED))
-    monthly.settle(running(monthly))
-    assert monthly.license().expires_at == START + MONTH
-
-
-def test_a_pause_suspends_and_its_end_reinstates(monthly):
-    monthly.settle(running(monthly, status=SubscriptionStatus.PAUSED))
-    monthly.settle(running(monthly, status=SubscriptionStatus.PAUSED))
-    assert monthly.license().status is SUSPENDED
-    monthly.settle(running(monthly))
-    assert monthly.license().status is ACTIVE
-
-
-def test_a_trial_works_before_any_payment(monthly):
-    trial = monthly.subscription(status=SubscriptionStatus.TRIALING)
-    monthly.settle(Snapshot(COMPLETE, subscription=trial))
-    assert (monthly.order().status, monthly.license().status) == (OrderStatus.PAID, ACTIVE)
-    assert monthly.license().expires_at == START + MONTH + 7 * DAY
-
-
-def test_another_plan_keeps_the_key(monthly, api):
-    monthly.settle(running(monthly))
-    key = monthly.license().key_hash
-    product_id = monthly.license().product_id
-    better = api.policy(product_id=product_id, name="better")
-    price_id = monthly.price(better, interval=Interval.MONTH, amount=9900)
-    monthly.settle(running(monthly, price_ids=(price_id,)), event="evt_upgrade")
-    assert (monthly.license().policy_id, monthly.license().key_hash) == (better, key)
-    assert ("transferred", "payment", "evt_upgrade") in monthly.history()
-
-
-def test_an_expiry_that_the_team_has_set_stays(monthly, api):
-    monthly.settle(running(monthly))
-    gift = START + 300 * DAY
-    with api.app.app_context(), unit_of_work():
-        (license_,) = lock_licenses([monthly.license().id]).values()
-        lifecycle.change(license_, {"expires_at": gift})
-    monthly.settle(running(monthly))
-    assert monthly.license().expires_at == gift
-
-
-def test_a_lost_dispute_ends_the_subscription_at_its_provider(monthly, monkeypatch):
-    monthly.settle(running(monthly))
-    emitted = []
-    monkeypatch.setattr(settling, "emit", lambda name, **payload: emitted.append(name))
-    monthly.settle(disputed(running(monthly), status=DisputeStatus.LOST))
-    assert monthly.license().status is REVOKED
-    assert "billing.cancel_requested" in emitted
-
-
 # --- in any order, at once ---------------------------------------------------------------------
 def one_time_life(world: World) -> list[Snapshot]:
     pending = Snapshot(COMPLETE, (world.payment(status=PaymentStatus.PENDING),))
@@ -327,53 +211,3 @@ def test_many_at_once_make_each_licence_once_and_number_without_gaps(api):
         numbers = sorted(db.session.scalars(select(Invoice.number)))
         assert numbers == list(range(1, 7))
         assert db.session.scalar(select(func.count()).select_from(LedgerLine)) == 12
-
-
-# --- letters -----------------------------------------------------------------------------------
-def test_the_receipt_holds_the_key_once(monthly, mailbox: Mailbox):
-    monthly.settle(running(monthly))
-    monthly.settle(running(monthly, 2))
-    first, second = mailbox.letters()
-    with monthly.api.app.app_context():
-        key = monthly.license().key
-    assert key in first.text
-    assert "59.00 USD" in first.text
-    assert key not in second.text
-
-
-@pytest.mark.parametrize(
-    ("change", "subject"),
-    [
-        (refunded, "stopped working"),
-        (disputed, "stopped working"),
-    ],
-)
-def test_the_buyer_is_told_once_when_licences_stop(
-    world: World, mailbox: Mailbox, change: Callable[[Snapshot], Snapshot], subject: str
-):
-    world.settle(paid(world))
-    world.settle(change(paid(world)))
-    world.settle(change(paid(world)))
-    assert [subject in letter.subject for letter in mailbox.letters()] == [False, True]
-
-
-def test_a_renewal_is_told_once_for_each_period(monthly, mailbox: Mailbox):
-    monthly.settle(running(monthly))
-    for _ in range(2):
-        with monthly.api.app.app_context(), unit_of_work():
-            reminders.tell_of_renewals(START + MONTH - 2 * DAY)
-    assert [letter.subject for letter in mailbox.letters()][1:] == [
-        f"Your subscription renews on {START + MONTH:%Y-%m-%d}"
-    ]
-
-
-def test_a_failed_renewal_is_told_with_its_deadline(monthly, mailbox: Mailbox):
-    monthly.settle(running(monthly))
-    late = replace(
-        running(monthly, status=SubscriptionStatus.PAST_DUE),
-        payments=(monthly.period(0), monthly.period(1, status=PaymentStatus.FAILED, paid_at=None)),
-    )
-    monthly.settle(late)
-    monthly.settle(late)
-    _, letter = mailbox.letters()
-    assert f"{START + 7 * DAY:%Y-%m-%d}" in letter.text

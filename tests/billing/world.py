@@ -179,6 +179,17 @@ class World:
         return {account: amount for account, amount in accounts.items() if amount}
 
 
+def paid(world: World) -> Snapshot:
+    """A checkout that is paid once."""
+    return Snapshot(COMPLETE, (world.payment(),))
+
+
+def running(world: World, periods: int = 1, **values: Any) -> Snapshot:
+    """A subscription that is paid for so many periods."""
+    payments = tuple(world.period(number) for number in range(periods))
+    return Snapshot(COMPLETE, payments, subscription=world.subscription(periods=periods, **values))
+
+
 def refunded(snapshot: Snapshot, **values: Any) -> Snapshot:
     """The same with another refund."""
     newest = snapshot.payments[-1]

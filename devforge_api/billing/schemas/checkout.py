@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from marshmallow import validate
 
 from devforge_api.billing.models import OrderStatus
+from devforge_api.billing.schemas.shared import SOME_ID
 from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, ResourceSchema
 
-ID: Any = {"metadata": {"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"}}
 MAX_ITEMS, MAX_QUANTITY = 20, 100
 
 
 class CheckoutItemSchema(BaseSchema):
     """Licences at one price."""
 
-    price_id = fields.UUID(required=True, **ID)
+    price_id = fields.UUID(required=True, **SOME_ID)
     quantity = fields.Int(
         min=1,
         max=MAX_QUANTITY,
@@ -56,7 +54,7 @@ class CheckoutSchema(BaseSchema):
     session_id = fields.Text(
         metadata={"description": "What the provider calls it.", "example": "cs_test_a1B2c3"}
     )
-    order_id = fields.UUID(**ID)
+    order_id = fields.UUID(**SOME_ID)
 
 
 class OrderStatusSchema(ResourceSchema):

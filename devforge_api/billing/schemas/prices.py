@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from marshmallow import ValidationError
-
 from devforge_api.billing.models import Interval
-from devforge_api.billing.models.currencies import CURRENCIES
+from devforge_api.billing.schemas.shared import SOME_ID, Currency
 from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, EditableSchema, ResourceSchema
 
-ID: Any = {"metadata": {"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"}}
 # Twenty items of a hundred pieces each stay below 2**53, which JavaScript reads exactly.
 MAX_AMOUNT = 10**12
-
-
-class Currency(fields.Text):
-    """A code of ISO 4217 in whatever case, kept in capitals."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        metadata = {"pattern": "^[A-Za-z]{3}$", "example": "USD", **kwargs.pop("metadata", {})}
-        super().__init__(min=3, max=3, metadata=metadata, **kwargs)
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> str:
-        code = super()._deserialize(value, attr, data, **kwargs)
-        # By ASCII: other letters may have these as their capitals.
-        if not code.isascii() or code.upper() not in CURRENCIES:
-            raise ValidationError("Not a currency of ISO 4217.")
-        return str(code.upper())
 
 
 class PriceSchema(EditableSchema):
     """What a policy costs. Policy, amount, currency and interval never change."""
 
-    policy_id = fields.UUID(required=True, **ID)
-    product_id = fields.UUID(dump_only=True, **ID)
+    policy_id = fields.UUID(required=True, **SOME_ID)
+    product_id = fields.UUID(dump_only=True, **SOME_ID)
     name = fields.Filled(
         max=100,
         load_default=None,
@@ -75,7 +52,7 @@ class PriceSchema(EditableSchema):
 class OfferedPriceSchema(ResourceSchema):
     """A price on sale, and what is bought at it."""
 
-    policy_id = fields.UUID(**ID)
+    policy_id = fields.UUID(**SOME_ID)
     name = fields.Text(metadata={"example": "Dev Forge Pro"})
     amount = fields.Int(metadata={"description": "Of one licence, in minor units.", "example": 5900})
     currency = Currency()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devforge_api.billing.schemas.shared import CURRENCY, SOME_ID, amount, signed_amount
+from devforge_api.billing.schemas.shared import CURRENCY, SOME_ID, Currency, amount, signed_amount
 from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema
 
@@ -18,9 +18,7 @@ class ReportQuerySchema(BaseSchema):
         data_key="to",
         metadata={"description": "The last day, included; default: today.", "example": "2026-01-31"},
     )
-    currency = fields.Text(
-        min=3, max=3, metadata={"description": "Only this one, by ISO 4217.", "example": "USD"}
-    )
+    currency = Currency(metadata={"description": "Only this one, by ISO 4217."})
 
 
 class TakingsSchema(BaseSchema):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from marshmallow import ValidationError
+
+from devforge_api.billing.models.currencies import CURRENCIES
 from devforge_api.core import fields
 
 SOME_ID: Any = {"metadata": {"example": "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"}}
@@ -22,6 +26,23 @@ def signed_amount(description: str, example: int = 5900) -> fields.Int:
     """An amount that may be below zero."""
     lowest = -fields.MAX_INTEGER
     return fields.Int(min=lowest, metadata={"description": description, "example": example})
+
+
+class Currency(fields.Text):
+    """A code of ISO 4217 in whatever case, kept in capitals."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        metadata = {"pattern": "^[A-Za-z]{3}$", "example": "USD", **kwargs.pop("metadata", {})}
+        super().__init__(min=3, max=3, metadata=metadata, **kwargs)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> str:
+        code = super()._deserialize(value, attr, data, **kwargs)
+        # By ASCII: other letters may have these as their capitals.
+        if not code.isascii() or code.upper() not in CURRENCIES:
+            raise ValidationError("Not a currency of ISO 4217.")
+        return str(code.upper())
 
 
 class ReasonField(fields.Filled):
