@@ -22,6 +22,7 @@ from devforge_api.billing.errors import (
 from devforge_api.billing.models import OrderStatus
 from devforge_api.billing.providers import configured, find_provider, present_provider
 from devforge_api.billing.routes import blp
+from devforge_api.billing.routes.shared import asking_provider
 from devforge_api.billing.schemas.checkout import (
     CheckoutCreateSchema,
     CheckoutSchema,
@@ -127,7 +128,7 @@ class Portal(MethodView):
         return_url = return_urls().for_portal(data["return_url"])
         provider, reference = _customer(principal().user_id)
         carries_secret()
-        with lend_slot():
+        with asking_provider():
             return {"url": provider.portal_url(reference, return_url)}
 
 
