@@ -16,6 +16,7 @@ from devforge_api.billing.models import (
     OrderLicense,
     OrderStatus,
     Payment,
+    Price,
     Refund,
     Subscription,
     SubscriptionStatus,
@@ -85,9 +86,12 @@ def _to_be_told(interval: Interval, now: datetime, until: datetime) -> Sequence[
     untold = or_(told_for.is_(None), told_for != Subscription.current_period_end)
     statement = (
         select(Subscription.order_id)
-        .join(Order, Order.id == Subscription.order_id)
+        # What it is paid by now: a month may have become a year.
+        .join(OrderItem, OrderItem.order_id == Subscription.order_id)
+        .join(Price, Price.id == OrderItem.price_id)
         .where(
-            Order.interval == interval,
+            OrderItem.position == 0,
+            Price.interval == interval,
             Subscription.status.in_([SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING]),
             Subscription.cancel_at_period_end.is_(False),
             Subscription.current_period_end.between(now, until),
