@@ -49,7 +49,7 @@ class Fulfillment:
         :param moved: items that have another policy now.
         """
         pieces = self._pieces()
-        if wanted.access in (Access.PENDING, Access.GRANTED):
+        if wanted.has_licenses:
             pieces += self._make_missing(pieces, wanted)
         for piece in pieces:
             if piece.license is None or piece.license.status is REVOKED:
