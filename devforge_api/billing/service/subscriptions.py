@@ -96,10 +96,8 @@ def _rehearse(order_id: UUID, item: OrderItem, policy_id: UUID) -> None:
         return
     with rehearsed():
         queries.lock_order(order_id)
-        mine = select(OrderLicense.license_id).where(
-            OrderLicense.item_id == item.id, OrderLicense.license_id.is_not(None)
-        )
-        for license_ in lock_licenses(db.session.scalars(mine).all()).values():
+        mine = db.session.scalars(select(OrderLicense.license_id).where(OrderLicense.item_id == item.id))
+        for license_ in lock_licenses(found for found in mine if found is not None).values():
             if license_.status is not LicenseStatus.REVOKED and license_.policy_id != policy_id:
                 transfer.transfer(license_, now=utc_now(), policy_id=policy_id)
 
