@@ -138,3 +138,22 @@ def test_what_was_told_can_be_asked_for_again(bought, provider, shop):
     assert {provider.order_of(told.payload) for told in provider.events(begin, utc_now())} == {
         UUID(made["order_id"])
     }
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"id":"e","type":"t","d":' + b"[" * 100_000,
+        b'{"id":"a\\ud800","type":"t"}',
+        b'{"id":"a\\u0000","type":"t"}',
+        b'{"id":5,"type":"t"}',
+        b"\xff",
+        b'{"id":"e","d":' + b"9" * 5_000 + b"}",
+    ],
+    ids=["deep list", "deep value", "surrogate", "NUL", "number", "no text", "long number"],
+)
+def test_what_is_signed_and_no_event_is_malformed(api, app, body):
+    with app.app_context():
+        signature = sign(body, utc_now())
+    assert post(api, body, signature).status_code == 400
