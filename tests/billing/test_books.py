@@ -113,7 +113,7 @@ def test_an_amount_that_differs_is_found(told, world, write):
     ("table", "values", "words"),
     [
         (Refund, {"status": RefundStatus.FAILED}, "refund_failed:"),
-        (Dispute, {"status": DisputeStatus.LOST, "amount": 600}, "-500 instead of -600"),
+        (Dispute, {"status": DisputeStatus.LOST, "amount": 600}, "is not in the ledger"),
         (Payment, {"amount": 6000}, "5900 instead of 6000"),
     ],
 )

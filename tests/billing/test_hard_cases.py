@@ -225,3 +225,37 @@ def test_who_pays_by_the_year_now_is_written_to_as_such(api, app, running, provi
     with app.app_context(), unit_of_work():
         assert reminders.tell_of_renewals(utc_now()) == 1
         assert reminders.tell_of_renewals(utc_now()) == 0
+
+
+def test_a_year_that_became_a_month_is_not_kept_beside_its_credit(api):
+    world = World(api, interval=Interval.YEAR)
+    year = world.period(0, period_end=START + timedelta(days=365))
+    bought = Snapshot(COMPLETE, (year,), subscription=world.subscription(current_period_end=year.period_end))
+    world.settle(bought)
+    end = START + timedelta(days=40)
+    month = world.period(1, amount=0, charge_reference=None, period_end=end)
+    status = SubscriptionStatus.CANCELED
+    for subscription in (
+        world.subscription(current_period_end=end, cancel_at_period_end=True),
+        world.subscription(current_period_end=end, status=status, ended_at=end),
+    ):
+        world.settle(replace(bought, payments=(year, month), subscription=subscription))
+        assert world.license().expires_at == end
+
+
+def test_a_refund_of_a_change_within_the_period_leaves_what_the_period_has_paid_for(api):
+    world = World(api, interval=Interval.MONTH)
+    whole = world.period(0)
+    change = replace(whole, reference="in_change", charge_reference="pi_change", amount=100)
+    paid = Snapshot(COMPLETE, (whole, change), subscription=world.subscription())
+    world.settle(paid)
+    given_back = refunded(paid)
+    assert world.settle(given_back).status is OrderStatus.PAID
+    rest = replace(
+        given_back.refunds[0],
+        reference="re_rest",
+        charge_reference=whole.charge_reference,
+        amount=whole.amount,
+    )
+    all_of_it = replace(given_back, refunds=(*given_back.refunds, rest))
+    assert world.settle(all_of_it).status is OrderStatus.REFUNDED

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from devforge_api.billing.models import (
     DisputeStatus,
     Interval,
+    Order,
     PaymentStatus,
     Refund,
     RefundStatus,
@@ -19,6 +20,7 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from devforge_api.licenses.models import LicenseStatus
+from devforge_api.users.models import User
 from tests.billing.world import COMPLETE, World, disputed
 from tests.factories import code_of
 from tests.licenses.together import at_once, behind
@@ -277,3 +279,20 @@ def test_a_request_that_comes_upon_another_one_waits_and_sees_it(app, world, giv
     (second,) = behind(app, first, [give_back])
     assert code_of(second) == "REFUND_TOO_LARGE"
     assert len(rows(app)) == 1
+
+
+@pytest.mark.production_column("SQLite lets one write at a time")
+def test_whoever_refunds_waits_for_an_erasure_before_holding_the_order(api, app, world, admin):
+    """An erasure holds the admins' rows, and waits for the buyer's: those who wait for the order hold it."""
+
+    def erasing():
+        db.session.execute(select(User.id).where(User.id == admin.id).with_for_update())
+
+    def nobody_holds_the_order():
+        order = select(Order.id).where(Order.id == world.order_id).with_for_update(nowait=True)
+        assert db.session.scalar(order) == world.order_id
+
+    path = f"/billing/orders/{world.order_id}/refund"
+    asking = [lambda: api.post(path, WHY, by=admin)]
+    (asked,) = behind(app, erasing, asking, then=nobody_holds_the_order)
+    assert asked.status_code == 201

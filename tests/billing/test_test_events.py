@@ -162,3 +162,22 @@ def _charges():
 
 def _causes():
     return [cause for cause in db.session.scalars(select(LedgerEntry.cause_id)) if cause is not None]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"id":"e","type":"t","d":' + b"[" * 100_000,
+        b'{"id":"a\\ud800","type":"t"}',
+        b'{"id":"a\\u0000","type":"t"}',
+        b'{"id":5,"type":"t"}',
+        b"\xff",
+        b'{"id":"e","d":' + b"9" * 5_000 + b"}",
+    ],
+    ids=["deep list", "deep value", "surrogate", "NUL", "number", "no text", "long number"],
+)
+def test_what_is_signed_and_no_event_is_malformed(api, app, body):
+    with app.app_context():
+        signature = sign(body, utc_now())
+    assert post(api, body, signature).status_code == 400

@@ -81,8 +81,9 @@ class RefundOrder(MethodView):
         The answer says what the provider has made of it; `requested`: it was not reached yet, and is
         asked again.
         """
-        order = queries.lock_order(order_id)
-        refund = refunds.request(order, **data, requested_by=principal().user_id)
+        caller = principal().user_id
+        order = queries.lock_order(order_id, beside=caller)
+        refund = refunds.request(order, **data, requested_by=caller)
         g.requested_refund = refund.id
         return queries.get_refund(refund.id, reader_id=None)
 

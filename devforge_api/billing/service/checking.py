@@ -111,7 +111,8 @@ def _disputes(page: Sequence[Dispute]) -> Iterator[str]:
     for dispute in page:
         found = withheld.get(str(dispute.id), 0)
         if dispute.status in (DisputeStatus.OPEN, DisputeStatus.LOST):
-            yield from _differing(f"dispute:{dispute.id}", {f"dispute:{dispute.id}": found}, dispute.amount)
+            name = f"dispute:{dispute.id}"
+            yield from _differing(name, {name: -found}, -dispute.amount)
         elif dispute.status is DisputeStatus.WON and found:
             yield f"dispute_won:{dispute.id} is not in the ledger, or not whole: {found} are withheld"
 

@@ -116,13 +116,14 @@ def _unpaid(recorded: Recorded) -> Standing:
 
 
 def _given_back(paid: Sequence[Payment], refunds: Sequence[Refund]) -> datetime | None:
-    """When all of the newest payment had gone back; None: not all of it has."""
+    """When all that was paid for the newest period, or at once, had gone back; None: not all of it has."""
     charged = [payment for payment in paid if payment.amount > 0]
     if not charged:
         return None
-    newest = charged[-1]
-    back = [refund for refund in refunds if refund.payment_id == newest.id and refund.status in MOVED]
-    if sum(refund.amount for refund in back) < newest.amount:
+    # A change of price within a period is a payment of its own, and mostly the smaller one.
+    newest = {paid.id: paid.amount for paid in charged if paid.period_end == charged[-1].period_end}
+    back = [refund for refund in refunds if refund.payment_id in newest and refund.status in MOVED]
+    if sum(refund.amount for refund in back) < sum(newest.values()):
         return None
     return max(refund.succeeded_at or refund.created_at for refund in back)
 
@@ -147,7 +148,8 @@ def _until(paid: Sequence[Payment], subscription: Subscription | None, grace: ti
     ends = [payment.period_end for payment in paid if payment.period_end is not None]
     if subscription.status is SubscriptionStatus.TRIALING or not ends:
         ends.append(subscription.current_period_end)
-    paid_until = max(ends)
+    # A period that a change of interval has cut short: what is left of it was credited.
+    paid_until = min(max(ends), subscription.current_period_end)
     if subscription.status is SubscriptionStatus.CANCELED or subscription.cancel_at_period_end:
         return paid_until
     allowed = paid_until + max(grace, RENEWAL_TAKES)

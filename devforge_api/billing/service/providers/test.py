@@ -38,6 +38,7 @@ from devforge_api.core.signing import pseudonym, secrets_for
 PAGES = "/billing/test/checkouts"
 SIGNATURE = "Test-Signature"
 SIGNING = "billing test events"
+NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 TOLERANCE = 300  # seconds between an event's signature and its arrival, either way
 
 
@@ -125,9 +126,12 @@ class TestProvider:
         offered = found[2].replace(",v1=", " ").split()
         if not any(hmac.compare_digest(one, other) for one in offered for other in good):
             raise InvalidSignature
-        payload = json.loads(body)
+        try:
+            payload = json.loads(body)
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
         if not isinstance(payload, dict) or not all(
-            isinstance(payload.get(name), str) and 0 < len(payload[name]) <= 255 for name in ("id", "type")
+            isinstance(payload.get(name), str) and NAME.fullmatch(payload[name]) for name in ("id", "type")
         ):
             raise ValueError("no event")
         return Told(payload["id"], payload["type"], payload)
