@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import click
+
 from devforge_api.billing import queries
 from devforge_api.billing.cli.group import billing_cli, limit_option, since_of
 from devforge_api.billing.models import EventOutcome, Order, OrderStatus, Price, ProviderEvent
