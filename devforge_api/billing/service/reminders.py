@@ -16,6 +16,7 @@ from devforge_api.billing.models import (
     OrderLicense,
     OrderStatus,
     Payment,
+    Price,
     Refund,
     Subscription,
     SubscriptionStatus,
@@ -85,9 +86,10 @@ def _to_be_told(interval: Interval, now: datetime, until: datetime) -> Sequence[
     untold = or_(told_for.is_(None), told_for != Subscription.current_period_end)
     statement = (
         select(Subscription.order_id)
-        .join(Order, Order.id == Subscription.order_id)
+        .join(OrderItem, (OrderItem.order_id == Subscription.order_id) & (OrderItem.position == 0))
+        .join(Price, Price.id == OrderItem.price_id)
         .where(
-            Order.interval == interval,
+            Price.interval == interval,  # at which it is now: a month may have become a year
             Subscription.status.in_([SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING]),
             Subscription.cancel_at_period_end.is_(False),
             Subscription.current_period_end.between(now, until),
