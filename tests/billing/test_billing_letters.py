@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from devforge_api.billing.models import (
-    Interval,
     PaymentStatus,
     SubscriptionStatus,
 )
@@ -57,14 +56,6 @@ def test_a_renewal_is_told_once_for_each_period(monthly, mailbox: Mailbox):
     assert [letter.subject for letter in mailbox.letters()][1:] == [
         f"Your subscription renews on {START + MONTH:%Y-%m-%d}"
     ]
-
-
-def test_a_month_that_has_become_a_year_is_told_of_as_a_year(monthly, mailbox: Mailbox):
-    yearly = monthly.price(monthly.policy_id, interval=Interval.YEAR, amount=9900)
-    monthly.settle(running(monthly, price_ids=(yearly,)))
-    with monthly.api.app.app_context(), unit_of_work():
-        assert reminders.tell_of_renewals(START + MONTH - 10 * DAY) == 1
-    assert "99.00 USD" in mailbox.letters()[-1].text
 
 
 def test_a_failed_renewal_is_told_with_its_deadline(monthly, mailbox: Mailbox):

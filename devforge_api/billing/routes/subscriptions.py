@@ -36,6 +36,7 @@ from devforge_api.core.db import unit_of_work
 from devforge_api.core.errors import Forbidden
 from devforge_api.core.schemas import EmptySchema
 from devforge_api.core.security import requires
+from devforge_api.licenses.errors import FingerprintTaken
 
 REFUSALS = (SubscriptionNotFound, SubscriptionEnded, ProviderRefused, ProviderUnavailable)
 Step = Callable[[Provider, Subscription], None]
@@ -89,7 +90,7 @@ class ChangeSubscription(MethodView):
     @requires("billing:manage")
     @blp.arguments(SubscriptionChangeSchema)
     @blp.response(200, SubscriptionSchema)
-    @blp.raises(*REFUSALS)
+    @blp.raises(*REFUSALS, FingerprintTaken)
     def post(self, data: dict[str, Any], subscription_id: UUID) -> Subscription:
         """Move a subscription to another price of its product
 

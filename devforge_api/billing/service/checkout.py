@@ -56,6 +56,8 @@ def begin(
     buyer = users.get_user(user_id, for_update=True)
     offers = _offers([price_id for price_id, _ in wanted])
     first = offers[0].price
+    if first.trial_days is not None:
+        _end_other_trials(user_id, offers)
     order = Order(
         id=order_id,
         user_id=user_id,
@@ -143,6 +145,27 @@ def _has_tried(user_id: UUID, offers: Sequence[Offer]) -> bool:
     return bool(db.session.scalar(select(exists(before))))
 
 
+def _end_other_trials(user_id: UUID, offers: Sequence[Offer]) -> None:
+    """Close the user's other pages for a trial of these products: one is tried, however many are opened.
+
+    Under the user's lock: of two checkouts at once the second one sees the first one's order.
+    """
+    products = {offer.product.id for offer in offers}
+    tried = (
+        select(OrderItem.order_id)
+        .join(Price, Price.id == OrderItem.price_id)
+        .where(Price.product_id.in_(products), Price.trial_days.is_not(None))
+    )
+    theirs = select(Order).where(
+        Order.user_id == user_id, Order.status == OrderStatus.PENDING, Order.id.in_(tried)
+    )
+    for order in db.session.scalars(theirs.order_by(Order.id).with_for_update()).all():
+        if order.session_reference is None:
+            cancel_unreached(order)
+        else:
+            emit("billing.close_requested", order_id=str(order.id))
+
+
 def attach(order_id: UUID, checkout: Checkout) -> Order:
     """Keep what the provider calls an order and its prices, and where it is paid.
 
@@ -155,6 +178,8 @@ def attach(order_id: UUID, checkout: Checkout) -> Order:
     price_references.remember(order.provider, checkout.prices or {})
     if checkout.customer_reference is not None:
         customers.rename(order.user_id, order.provider, checkout.customer_reference)
+    if order.user_id is None:  # the account was removed meanwhile, by somebody who found no page to close
+        emit("billing.close_requested", order_id=str(order.id))
     db.session.flush()
     return order
 

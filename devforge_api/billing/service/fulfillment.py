@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,10 +13,12 @@ from sqlalchemy import select
 from devforge_api.billing.models import Order, OrderItem, OrderLicense
 from devforge_api.billing.service.standing import Access, Standing
 from devforge_api.core.db import db
+from devforge_api.core.errors import DomainError
 from devforge_api.licenses.service import lifecycle, renewal, transfer
 from devforge_api.licenses.service.ordered import CauseKind, License, LicenseStatus, lock_licenses
 from devforge_api.licenses.service.record import Cause
 
+log = logging.getLogger(__name__)
 PENDING, ACTIVE = LicenseStatus.PENDING, LicenseStatus.ACTIVE
 SUSPENDED, REVOKED = LicenseStatus.SUSPENDED, LicenseStatus.REVOKED
 
@@ -46,10 +49,12 @@ class Fulfillment:
         :param moved: items that have another policy now.
         """
         pieces = self._pieces()
-        if wanted.access in (Access.PENDING, Access.GRANTED):
+        if wanted.has_licenses:
             pieces += self._make_missing(pieces, wanted)
         for piece in pieces:
             if piece.license is None or piece.license.status is REVOKED:
+                # Noted all the same: who looks for what a deadline concerns need not look here again.
+                piece.row.hold, piece.row.suspended = wanted.hold, False
                 continue
             if wanted.access is Access.ENDED:
                 self._end(piece, piece.license)
@@ -107,11 +112,7 @@ class Fulfillment:
     def _grant(self, piece: Piece, license_: License, wanted: Standing, *, moved: bool) -> None:
         row = piece.row
         if moved and license_.policy_id != piece.item.policy_id:
-            done = transfer.transfer(
-                license_, now=self._now, policy_id=piece.item.policy_id, cause=self._cause
-            )
-            license_ = done.license
-            self._tell("moved to another policy", license_.id)
+            license_ = self._move(license_, piece.item.policy_id)
         if wanted.until is not None and wanted.until != row.until:
             renewal.extend(license_, until=wanted.until, cause=self._cause)
             row.until = wanted.until
@@ -130,6 +131,25 @@ class Fulfillment:
             self._tell("reinstated", license_.id)
         row.hold = wanted.hold
         row.suspended = row.suspended and wanted.hold is not None
+
+    def _move(self, license_: License, policy_id: UUID) -> License:
+        """To the policy of its item's new price. Refused, it stays: the books go on.
+
+        Whoever asks us for the change is refused before; at the provider's pages nobody is.
+        """
+        license_id = license_.id
+        try:
+            with db.session.begin_nested():
+                done = transfer.transfer(license_, now=self._now, policy_id=policy_id, cause=self._cause)
+        except DomainError as error:
+            told = {"license_id": str(license_id), "policy_id": str(policy_id), "code": error.code}
+            log.warning("a licence cannot follow its price to another policy", extra=told)
+            self._tell(f"stays under its policy ({error.code})", license_id)
+            # What the session holds of it is of the attempt.
+            db.session.expunge(db.session.get_one(License, license_id))
+            return lock_licenses([license_id])[license_id]
+        self._tell("moved to another policy", license_id)
+        return done.license
 
     def _tell(self, what: str, license_id: UUID) -> None:
         self.news.append(f"license {license_id} {what}")

@@ -219,7 +219,7 @@ def _record_dispute(books: Books, seen: SeenDispute, postings: Postings) -> None
     if payment is None:
         return
     dispute = next((known for known in books.disputes if known.reference == seen.reference), None)
-    before = None if dispute is None else dispute.status
+    before = None if dispute is None else (dispute.status, dispute.amount)
     if dispute is None:
         dispute = Dispute(
             id=uuid7(), payment_id=payment.id, provider=payment.provider, reference=seen.reference
@@ -227,20 +227,13 @@ def _record_dispute(books: Books, seen: SeenDispute, postings: Postings) -> None
         db.session.add(dispute)
         books.disputes.append(dispute)
     dispute.status, dispute.amount, dispute.reason = seen.status, seen.amount, seen.reason
-    if seen.status is before:
+    if (seen.status, seen.amount) == before:
         return
     books.note("dispute", seen.reference, seen.status.value)
     if seen.status in (DisputeStatus.OPEN, DisputeStatus.LOST):
-        postings.post(
-            f"dispute:{dispute.id}", source=Account.PROVIDER, target=Account.DISPUTES, amount=dispute.amount
-        )
-    elif seen.status is DisputeStatus.WON and f"dispute:{dispute.id}" in postings:
-        postings.post(
-            f"dispute_won:{dispute.id}",
-            source=Account.DISPUTES,
-            target=Account.PROVIDER,
-            amount=dispute.amount,
-        )
+        postings.withhold(dispute.id, seen.amount)
+    elif seen.status is DisputeStatus.WON:
+        postings.withhold(dispute.id, 0)
 
 
 def _record_subscription(books: Books, seen: SeenSubscription, *, now: datetime, grace: timedelta) -> None:

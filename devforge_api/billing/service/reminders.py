@@ -86,10 +86,12 @@ def _to_be_told(interval: Interval, now: datetime, until: datetime) -> Sequence[
     untold = or_(told_for.is_(None), told_for != Subscription.current_period_end)
     statement = (
         select(Subscription.order_id)
-        .join(OrderItem, (OrderItem.order_id == Subscription.order_id) & (OrderItem.position == 0))
+        # What it is paid by now: a month may have become a year.
+        .join(OrderItem, OrderItem.order_id == Subscription.order_id)
         .join(Price, Price.id == OrderItem.price_id)
         .where(
-            Price.interval == interval,  # at which it is now: a month may have become a year
+            OrderItem.position == 0,
+            Price.interval == interval,
             Subscription.status.in_([SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING]),
             Subscription.cancel_at_period_end.is_(False),
             Subscription.current_period_end.between(now, until),

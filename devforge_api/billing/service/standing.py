@@ -64,6 +64,12 @@ class Standing:
     hold: Hold | None = None
     until: datetime | None = None
 
+    @property
+    def has_licenses(self) -> bool:
+        """Whether there must be a licence for each piece; where money came, also if it has gone again."""
+        sold = self.status in (OrderStatus.PAID, OrderStatus.REFUNDED, OrderStatus.DISPUTED)
+        return sold or self.access is Access.PENDING
+
 
 def standing(recorded: Recorded, *, now: datetime, grace: timedelta) -> Standing:
     """What an order has come to.

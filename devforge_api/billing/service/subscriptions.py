@@ -6,20 +6,26 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
+
 from devforge_api.audit import service as audit
 from devforge_api.billing import queries
 from devforge_api.billing.errors import SubscriptionEnded
 from devforge_api.billing.models import (
     Interval,
     OrderItem,
+    OrderLicense,
     Price,
     Subscription,
     SubscriptionStatus,
 )
 from devforge_api.billing.service import price_references
 from devforge_api.billing.service.providers.base import Provider
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, rehearsed, unit_of_work
 from devforge_api.core.errors import ValidationFailed
+from devforge_api.licenses.service import transfer
+from devforge_api.licenses.service.ordered import LicenseStatus, lock_licenses
 
 
 def check_not_ended(subscription: Subscription) -> None:
@@ -35,6 +41,7 @@ def change_price(provider: Provider, subscription: Subscription, *, price_id: UU
 
     :param item: its position; None: the only one.
     :raises SubscriptionEnded: it has. :raises ValidationFailed: not a price for it, or no such item.
+    :raises FingerprintTaken: the price's policy wants fingerprints unique where another seat has one.
     :raises ProviderRefused: as when the items of one subscription would be paid at different intervals.
     :raises ProviderUnavailable: no answer.
     """
@@ -43,6 +50,7 @@ def change_price(provider: Provider, subscription: Subscription, *, price_id: UU
     price = _fitting(price_id, changed)
     if price.id == changed.price_id:
         return
+    _rehearse(subscription.order_id, changed, price.policy_id)
     known = queries.price_references([price.id], provider.name)
     wanted = price_references.to_buy(price, known)
     changes = {"item": (None, changed.position), "price_id": (changed.price_id, price.id)}
@@ -66,7 +74,7 @@ def _fitting(price_id: UUID, item: OrderItem) -> Price:
     """The price, if the item can move to it."""
     price, present = db.session.get(Price, price_id), db.session.get(Price, item.price_id)
     assert present is not None  # the item's key holds it
-    if price is None or (not price.active and price.id != present.id):
+    if price is None or (price.id != present.id and price.id not in queries.offers_of([price.id])):
         raise ValidationFailed.of("price_id", "There is no such price on sale.", "NOT_FOUND")
     if price.interval is Interval.ONE_TIME:
         raise ValidationFailed.of("price_id", "A subscription is paid again and again; this price is not.")
@@ -75,6 +83,18 @@ def _fitting(price_id: UUID, item: OrderItem) -> Price:
     if price.product_id != present.product_id:
         raise ValidationFailed.of("price_id", "It is a price of another product.")
     return price
+
+
+def _rehearse(order_id: UUID, item: OrderItem, policy_id: UUID) -> None:
+    """Before anything is charged: can the item's licences follow it to another policy?"""
+    if item.policy_id == policy_id:
+        return
+    with rehearsed():
+        queries.lock_order(order_id)
+        mine = db.session.scalars(select(OrderLicense.license_id).where(OrderLicense.item_id == item.id))
+        for license_ in lock_licenses(found for found in mine if found is not None).values():
+            if license_.status is not LicenseStatus.REVOKED and license_.policy_id != policy_id:
+                transfer.transfer(license_, now=utc_now(), policy_id=policy_id)
 
 
 def cancel(provider: Provider, subscription: Subscription, *, at_period_end: bool) -> None:

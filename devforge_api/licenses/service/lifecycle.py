@@ -60,7 +60,8 @@ def issue(
     :param imported_as: what names it in a file of another system, once for ever.
     :param read_again: with policy and product; who makes many does without.
     :raises ValidationFailed: unknown policy or user, or both ways of naming the owner.
-    :raises TrialUsed: it is a trial, and the owner has had one of this product.
+    :raises TrialUsed: it is a trial, and the owner has had one of this product; what was paid for is
+        given nevertheless.
     :raises KeyTaken: the key is, or was, another licence's, or ``imported_as`` is there already.
     """
     policy = db.session.get(Policy, policy_id)
@@ -104,7 +105,8 @@ def issue(
             db.session.flush()
     except IntegrityError as error:
         raise KeyTaken from error
-    if policy.trial and owner.user_id is not None:
+    bought = cause is not None and cause.kind is CauseKind.PAYMENT  # before its policy became a trial
+    if policy.trial and owner.user_id is not None and not bought:
         claim_user(license_.id, policy.product_id, owner.user_id)
     changes: dict[str, tuple[Any, Any]] = {
         "policy_id": (None, policy.id),
