@@ -395,7 +395,7 @@ def upgrade() -> None:
         sa.Column("reference", sa.String(length=255), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
-            ["price_id"], ["prices.id"], name=op.f("fk_price_references_price_id"), ondelete="CASCADE"
+            ["price_id"], ["prices.id"], name=op.f("fk_price_references_price_id"), ondelete="RESTRICT"
         ),
         sa.PrimaryKeyConstraint("price_id", "provider", name=op.f("pk_price_references")),
         sa.UniqueConstraint("provider", "reference", name=op.f("uq_price_references_provider_reference")),

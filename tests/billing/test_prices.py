@@ -121,6 +121,18 @@ def test_a_stale_copy_changes_nothing(api, shop):
         assert code_of(refused) == "PRECONDITION_FAILED"
 
 
+def test_a_price_that_a_subscription_has_left_stays(api, shop):
+    policy, buyer = api.policy(), api.person()
+    first, second = (shop.price(policy, interval="month", amount=amount) for amount in (900, 1900))
+    made = shop.checkout(buyer, first)
+    shop.decide(made, "approve")
+    subscription = api.get(f"/billing/orders/{made['order_id']}", by=buyer).json["data"]["subscription_id"]
+    moved = api.post(f"/billing/subscriptions/{subscription}/change", {"price_id": second}, by=buyer)
+    assert moved.status_code == 200
+    for price in (first, second):
+        assert code_of(api.delete(f"/billing/prices/{price}", by=shop.admin)) == "PRICE_IN_USE"
+
+
 def test_a_price_that_was_bought_at_stays(api, shop):
     price = shop.price()
     shop.checkout(api.person(), price)

@@ -59,11 +59,12 @@ def test_a_service_runs_a_command_that_exists_with_settings_that_exist(commands,
     assert set(service["secrets"]) <= set(COMPOSE["secrets"])
 
 
-def test_what_an_operator_of_accounts_has_to_decide_is_asked_for_everywhere():
+def test_what_an_operator_has_to_decide_is_asked_for_everywhere():
     decisions = [
         "DEVFORGE_MAIL_URL", "DEVFORGE_MAIL_FROM", "DEVFORGE_ACCOUNT_PAGES_URL",
         "DEVFORGE_EMAIL_VERIFICATION", "DEVFORGE_TERMS_VERSION", "DEVFORGE_IDENTITY_PROVIDERS",
-        "DEVFORGE_SIGN_IN_REDIRECTS",
+        "DEVFORGE_SIGN_IN_REDIRECTS", "DEVFORGE_BILLING_PROVIDER", "DEVFORGE_BILLING_RETURN_URLS",
+        "DEVFORGE_STRIPE_SECRET_KEY", "DEVFORGE_STRIPE_WEBHOOK_SECRET",
     ]  # fmt: skip
     environment = {key.removesuffix("_FILE") for key in COMPOSE["services"]["api"]["environment"]}
     for text in ((ROOT / ".env.example").read_text(), (ROOT / "docs/deployment.md").read_text()):

@@ -6,7 +6,6 @@ from typing import Any
 from uuid import UUID
 
 import click
-from sqlalchemy import select
 
 from devforge_api.billing import queries
 from devforge_api.billing.cli.group import billing_cli, limit_option, since_of
@@ -145,7 +144,7 @@ def events(outcome: str | None, order_id: UUID | None, limit: int, as_json: bool
 @command_line
 def prices(everything: bool, as_json: bool) -> None:
     """List prices, in the order of their making."""
-    statement = select(Price).order_by(Price.created_at, Price.id)
+    statement = queries.prices().order_by(Price.created_at, Price.id)
     if not everything:
         statement = statement.where(Price.active)
     rows = (

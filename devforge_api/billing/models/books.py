@@ -67,7 +67,7 @@ class EventOutcome(StrEnum):
 
 
 class ProviderEvent(Model):
-    """What a provider has told; kept encrypted, and only for as long as the provider repeats it."""
+    """What a provider has told; kept encrypted, and for longer than the provider may repeat it."""
 
     __tablename__ = "billing_events"
     __table_args__ = (

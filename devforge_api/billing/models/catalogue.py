@@ -51,12 +51,12 @@ class Price(Timestamps, Model):
 
 
 class PriceReference(Model):
-    """What a provider calls a price."""
+    """What a provider calls a price. It goes on naming it, and so the price stays."""
 
     __tablename__ = "price_references"
     __table_args__ = (UniqueConstraint("provider", "reference"),)
 
-    price_id: Mapped[UUID] = mapped_column(ForeignKey("prices.id", ondelete="CASCADE"), primary_key=True)
+    price_id: Mapped[UUID] = mapped_column(ForeignKey("prices.id", ondelete="RESTRICT"), primary_key=True)
     provider: Mapped[str] = mapped_column(String(32), primary_key=True)
     reference: Mapped[str]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)

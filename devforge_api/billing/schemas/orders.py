@@ -57,7 +57,11 @@ class OrderSchema(EditableSchema):
     status = fields.Enum(OrderStatus, by_value=True, metadata={"example": "paid"})
     amount = amount("What the checkout asked for, in minor units; a subscription may have moved since.")
     currency = fields.Text(**CURRENCY)
-    interval = fields.Enum(Interval, by_value=True, metadata={"example": "one_time"})
+    interval = fields.Enum(
+        Interval,
+        by_value=True,
+        metadata={"description": "How often, as the checkout asked for it.", "example": "one_time"},
+    )
     provider = fields.Text(**PROVIDER)
     items = fields.List(fields.Nested(OrderItemSchema))
     licenses = fields.List(fields.Nested(OrderedLicenseSchema))
