@@ -117,8 +117,19 @@ def test_every_wrong_item_is_named(api, shop, buyer):
 
 def test_the_largest_order_is_a_number_that_every_program_reads(api, shop, buyer):
     prices = [shop.price(amount=10**12) for _ in range(20)]
-    made = shop.checkout(buyer, *prices, quantity=100)
-    assert shop.order(made["order_id"]).amount == 2 * 10**15 < 2**53
+    made = shop.checkout(buyer, *prices, quantity=10)
+    assert shop.order(made["order_id"]).amount == 2 * 10**14 < 2**53
+    items = [{"price_id": price, "quantity": 11} for price in prices]
+    refused = api.post("/billing/checkout", {"items": items}, by=buyer)
+    assert (refused.status_code, refused.json["error"]["field"]) == (422, "items")
+
+
+@pytest.mark.parametrize(("quantity", "status"), [(1, "trialing"), (2, "active")])
+def test_a_trial_is_for_one_licence(app, api, shop, buyer, quantity, status):
+    made = shop.checkout(buyer, shop.price(interval="month", trial_days=7), quantity=quantity)
+    shop.decide(made, "approve")
+    (subscription,) = api.get("/billing/subscriptions", by=buyer).json["data"]
+    assert subscription["status"] == status
 
 
 def test_where_nothing_is_sold_a_checkout_says_so(api, shop, buyer, make_api):

@@ -34,6 +34,7 @@ from devforge_api.users import service as users
 # A checkout that has no page by then never gets one; the provider is waited for less than a minute.
 ABANDONED_AFTER = timedelta(hours=1)
 BATCH = 200
+MOST_PIECES = 200  # all are made in one transaction, in about a second
 
 
 def begin(
@@ -53,6 +54,9 @@ def begin(
     :raises ValidationFailed: a price that is not on sale or comes twice, or prices that cannot be
         paid together.
     """
+    pieces = sum(quantity for _, quantity in wanted)
+    if pieces > MOST_PIECES:
+        raise ValidationFailed.of("items", f"At most {MOST_PIECES} licences in one order.", "TOO_MANY")
     buyer = users.get_user(user_id, for_update=True)
     offers = _offers([price_id for price_id, _ in wanted])
     first = offers[0].price
@@ -81,7 +85,8 @@ def begin(
     return CheckoutRequest(
         order_id=order_id,
         lines=tuple(lines),
-        trial_days=None if _has_tried(user_id, offers) else first.trial_days,
+        # For one licence: who needs more than that knows it, and a trial gives away no crowd of them.
+        trial_days=None if pieces > 1 or _has_tried(user_id, offers) else first.trial_days,
         customer_reference=customers.reference_of(user_id, provider),
         user_id=user_id,
         email=buyer.email,

@@ -21,6 +21,9 @@ CONNECT_SECONDS, READ_SECONDS = 3.0, 8.0  # of one request
 # Of one thing that billing asks for, however many requests it takes. A subscriber of the outbox has
 # half of its lease, thirty seconds.
 TOGETHER_SECONDS = 24.0
+# After a time-out nobody waits again for so long: events are acted upon one after the other, and each
+# would take all of its time while letters wait behind it.
+PAUSE_SECONDS = 10.0
 RETRIES = 1
 RETRY_AFTER, MISCONFIGURED_RETRY_AFTER, LONGEST_RETRY_AFTER = 5, 60, 300  # seconds
 
@@ -33,6 +36,7 @@ class _Http(stripe.HTTPClient):
     def __init__(self) -> None:
         super().__init__()
         self._kept = threading.local()
+        self.silent_until = 0.0
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
@@ -61,6 +65,8 @@ class _Http(stripe.HTTPClient):
                 allow_redirects=False,
             )
         except requests.RequestException as error:
+            if isinstance(error, requests.Timeout):
+                self.silent_until = time.monotonic() + PAUSE_SECONDS
             passes = isinstance(error, requests.ConnectionError | requests.Timeout)
             raise _unreached(type(error).__name__, should_retry=passes) from error
         return answer.content, answer.status_code, answer.headers
@@ -100,6 +106,8 @@ class StripeApi:
 
         :raises ProviderUnavailable: no answer, or none that helps. :raises ProviderRefused: a clear no.
         """
+        if time.monotonic() < self._http.silent_until:
+            raise ProviderUnavailable(RETRY_AFTER)
         with self._http.within(TOGETHER_SECONDS):
             try:
                 yield

@@ -27,7 +27,8 @@ from devforge_api.core.clock import utc_now
 
 TOLERANCE_SECONDS = 300  # into the past and, which the library does not look at, into the future
 REMEMBERED = timedelta(days=30)  # Stripe lists no older events
-WINDOW = timedelta(days=1)  # of one listing: Stripe begins with the newest, we with the oldest
+# Of one listing: Stripe begins with the newest, we with the oldest. All of it must be read in one go.
+WINDOW = timedelta(hours=3)
 PAGE = 100
 NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 
