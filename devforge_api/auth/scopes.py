@@ -10,7 +10,9 @@ _OWN = PERSONAL | {
     "profile:read", "profile:write", "licenses:read", "licenses:manage", "machines:write",
     "license_users:write", "trials:write", "billing:read", "billing:manage",
 }  # fmt: skip
-_STAFF = _OWN | {"users:read", "products:read", "releases:read", "licenses:read_all", "billing:read_all"}
+_STAFF = _OWN | {
+    "users:read", "products:read", "releases:read", "licenses:read_all", "billing:read_all", "billing:refund",
+}  # fmt: skip
 
 ROLE_SCOPES: dict[Role, frozenset[str]] = {
     Role.USER: _OWN,

@@ -69,7 +69,7 @@ def carried_out(view: Callable[..., Response]) -> Callable[..., Response]:
 class RefundOrder(MethodView):
     """Giving back what an order has brought."""
 
-    @requires("billing:write")
+    @requires("billing:refund")
     @blp.arguments(RefundRequestSchema)
     @carried_out
     @idempotent
