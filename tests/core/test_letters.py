@@ -18,7 +18,8 @@ LINK = "https://api.example.org/account/verify#token=abc-DEF_123"
 PARAMS = {
     "link": LINK, "hours": 24, "minutes": 60, "at": "2026-01-15 09:30 UTC", "device": "DevForge 1.4",
     "address": "203.0.113.7", "provider": "GitHub", "product": "Dev Forge", "tier": "pro",
-    "until": "2026-01-22 09:30 UTC",
+    "until": "2026-01-22 09:30 UTC", "amount": "59.00 USD", "what": "Dev Forge Pro", "on": "2026-01-22",
+    "order": "01a1ff15-33d9-71b1-bf2a-d85b80125e91", "keys": "DF-AAAAA-BBBBB", "why": "refunded",
 }  # fmt: skip
 ID = UUID("01a1ff15-33d9-71b1-bf2a-d85b80125e91")
 SENDER = ("Dev Forge", "no-reply@example.org")
