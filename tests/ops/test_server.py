@@ -1,6 +1,7 @@
 """The server that `flask serve` starts, against slow, silent and strange clients."""
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -171,10 +172,25 @@ def test_a_worker_stays_small(api, live_server):
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(ask, range(300)))
     for worker in live_server.workers():
-        with open(f"/proc/{worker}/status") as status:  # noqa: PTH123 - a moving file of the kernel's
-            resident = next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+        # A sign-in that was answered by a time-out may still be hashed, in 19 MiB that go with it.
+        smallest = min(resident(worker) for _ in calmer(worker, below=160))
         # Some 118 are there before the first request, all imports and the routes; 337 in all once leaked.
-        assert resident <= 160 * 1024, f"{resident // 1024} MiB"
+        assert smallest <= 160, f"{smallest} MiB"
+
+
+def resident(process):
+    """What a process holds, in MiB."""
+    with open(f"/proc/{process}/status") as status:  # noqa: PTH123 - a moving file of the kernel's
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS")) // 1024
+
+
+def calmer(worker, *, below):
+    """Some moments of a worker that nobody asks, until it is small."""
+    for _ in range(50):
+        yield
+        if resident(worker) <= below:
+            return
+        time.sleep(0.1)
 
 
 def test_clients_that_leave_before_their_answer_take_nobody_with_them(api, live_server):
