@@ -173,9 +173,10 @@ def test_a_worker_stays_small(api, live_server):
         list(pool.map(ask, range(300)))
     for worker in live_server.workers():
         # A sign-in that was answered by a time-out may still be hashed, in 19 MiB that go with it.
-        smallest = min(resident(worker) for _ in calmer(worker, below=160))
+        smallest = min(resident(worker) for _ in calmer(worker, below=170))
         # Some 118 are there before the first request, all imports and the routes; 337 in all once leaked.
-        assert smallest <= 160, f"{smallest} MiB"
+        # Alone it is 145; after the other tests, which press the same server, up to 161.
+        assert smallest <= 170, f"{smallest} MiB"
 
 
 def resident(process):
