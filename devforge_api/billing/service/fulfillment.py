@@ -145,8 +145,6 @@ class Fulfillment:
             told = {"license_id": str(license_id), "policy_id": str(policy_id), "code": error.code}
             log.warning("a licence cannot follow its price to another policy", extra=told)
             self._tell(f"stays under its policy ({error.code})", license_id)
-            # What the session holds of it is of the attempt.
-            db.session.expunge(db.session.get_one(License, license_id))
             return lock_licenses([license_id])[license_id]
         self._tell("moved to another policy", license_id)
         return done.license

@@ -20,6 +20,7 @@ from devforge_api.licenses.queries.lists import (
     get_readable_license,
     license_users,
     licenses,
+    lock_licenses,
     machines,
 )
 from devforge_api.licenses.queries.revocations import (
@@ -50,8 +51,8 @@ __all__ = [
     "Facts", "Seat", "Terms", "components", "entitlement_ids", "entries_after", "facts_of", "find_facts",
     "find_license_user", "find_machine", "find_policy_id", "find_seats", "get_license",
     "get_license_user", "get_machine", "get_readable_license", "has_components", "is_seated",
-    "last_sequence", "least_recently_seen", "ledger", "license_users", "licenses", "listed", "machines",
-    "machines_due", "may_use", "most_matching_components", "newest_version", "oldest_machines",
-    "own_entitlements", "own_entitlements_of", "owned_by", "plan_metadata", "policies_with_heartbeat",
-    "product_code", "published_at", "standings",
+    "last_sequence", "least_recently_seen", "ledger", "license_users", "licenses", "listed",
+    "lock_licenses", "machines", "machines_due", "may_use", "most_matching_components", "newest_version",
+    "oldest_machines", "own_entitlements", "own_entitlements_of", "owned_by", "plan_metadata",
+    "policies_with_heartbeat", "product_code", "published_at", "standings",
 ]  # fmt: skip

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import CompoundSelect, Select, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, Select, select, union_all
 from sqlalchemy.orm import joinedload, undefer, with_expression
 
 from devforge_api.core.db import db
@@ -143,16 +144,25 @@ def get_license(license_id: UUID, *, owner_id: UUID | None, for_update: bool = F
     mine = [License.id == license_id]
     if owner_id is not None:
         mine.append(License.user_id == owner_id)
-    statement = select(License).where(*mine).options(*_WITH_PLAN)
     if for_update:
-        # By a statement of its own: one that waits for a row which moves to another policy meanwhile
-        # finds the row of then, and no policy to it.
-        db.session.execute(select(License.id).where(*mine).with_for_update())
-        statement = statement.execution_options(populate_existing=True)
-    license_ = db.session.scalar(statement)
+        license_ = next(iter(lock_licenses(*mine)), None)
+    else:
+        license_ = db.session.scalar(select(License).where(*mine).options(*_WITH_PLAN))
     if license_ is None:
         raise LicenseNotFound
     return license_
+
+
+def lock_licenses(*which: ColumnElement[bool]) -> Sequence[License]:
+    """Licences with their plans, held until commit in the order in which everybody locks several.
+
+    By two statements: one that waits for a row which moves to another policy meanwhile finds the row of
+    then, and no policy to it.
+    """
+    locked = select(License.id).where(*which).order_by(License.id).with_for_update()
+    held = License.id.in_(db.session.scalars(locked).all())
+    statement = select(License).where(held).options(*_WITH_PLAN).order_by(License.id)
+    return db.session.scalars(statement.execution_options(populate_existing=True)).all()
 
 
 def find_policy_id(name: str) -> UUID | None:

@@ -9,14 +9,13 @@ from uuid import UUID
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import joinedload
 
 from devforge_api.audit import service as audit
 from devforge_api.core.db import db, uuid7
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.errors import KeyTaken
 from devforge_api.licenses.models import CauseKind, KeyScheme, License, LicenseStatus, Policy, RetiredKey
-from devforge_api.licenses.queries import LIMITS, get_license
+from devforge_api.licenses.queries import LIMITS, get_license, lock_licenses
 from devforge_api.licenses.service import transitions
 from devforge_api.licenses.service.check_in import first_due
 from devforge_api.licenses.service.durations import first_expiry
@@ -198,17 +197,8 @@ def claim_waiting(user_id: UUID) -> int:
     if user is None or not user.email_verified:
         return 0
     waits = (License.waiting_email_key == user.email_key, License.user_id.is_(None))
-    # Locked by a statement of its own, as in `queries.get_license`.
-    locked = select(License.id).where(*waits).order_by(License.id).with_for_update()
-    waiting = (
-        select(License)
-        .options(joinedload(License.policy))
-        .where(License.id.in_(db.session.scalars(locked).all()))
-        .order_by(License.id)
-        .execution_options(populate_existing=True)
-    )
     claimed = 0
-    for license_ in db.session.scalars(waiting).all():
+    for license_ in lock_licenses(*waits):
         if license_.policy.trial and not free_to_claim(license_.id, license_.product_id, user.id):
             continue
         license_.user_id, license_.waiting_email_key = user.id, None

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
-from sqlalchemy import select
-
-from devforge_api.core.db import db
 from devforge_api.licenses import queries
 from devforge_api.licenses.models import CauseKind, License, LicenseStatus
 
@@ -19,6 +16,5 @@ def lock_licenses(license_ids: Iterable[UUID]) -> dict[UUID, License]:
 
     :returns: those that there are, with their plans, by id.
     """
-    locked = select(License.id).where(License.id.in_(list(license_ids))).order_by(License.id)
-    held = db.session.scalars(locked.with_for_update()).all()
-    return {found: queries.get_license(found, owner_id=None) for found in held}
+    held = queries.lock_licenses(License.id.in_(list(license_ids)))
+    return {license_.id: license_ for license_ in held}
