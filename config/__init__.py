@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from config import billing
+from config import billing, delivery, files
 from config.secrets import development_secrets, make_folder, weakness
 from config.settings import ENVIRONMENTS, PREFIX, SETTINGS, TEST_ONLY, Setting, SettingsError
 
@@ -102,11 +102,14 @@ def _settle(values: dict[str, Any]) -> None:
             "More than one web process needs shared limits and revocations: "
             "set DEVFORGE_REDIS_URL, or DEVFORGE_WEB_WORKERS=1."
         )
-    if trouble := billing.problem(values):
-        raise SettingsError(trouble)
+    for part in (billing, delivery, files):
+        if trouble := part.problem(values):
+            raise SettingsError(trouble)
     host = f"[{values['HOST']}]" if ":" in values["HOST"] else values["HOST"]
     host = "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host  # noqa: S104 - compared, not bound
     values["PUBLIC_URL"] = values["PUBLIC_URL"] or f"http://{host}:{values['PORT']}"
+    values["REALTIME_PORT"] = values["REALTIME_PORT"] or values["PORT"] + 1
+    values["REALTIME_URL"] = values["REALTIME_URL"] or delivery.realtime_url(values)
     values["ACCOUNT_PAGES_URL"] = values["ACCOUNT_PAGES_URL"] or f"{values['PUBLIC_URL']}/account"
     values["DATABASE_URL"] = values["DATABASE_URL"] or f"sqlite:///{data_dir / 'devforge.sqlite3'}"
     values["SECRET_KEY"], *values["SECRET_KEY_FALLBACKS"] = values["SECRET_KEYS"]

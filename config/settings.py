@@ -8,6 +8,7 @@ from typing import Any
 
 from config.billing import read_return_urls, read_webhook_secrets
 from config.clients import read_clients
+from config.files import read_scanner, read_storage_url
 from config.providers import read_providers, read_redirects
 from config.readers import (
     integer,
@@ -213,6 +214,63 @@ SETTINGS: tuple[Setting, ...] = (
         "STRIPE_API_BASE",
         read_url,
         "Another address of Stripe's API. Unset: Stripe's own.",
+    ),
+    Setting(
+        "STORAGE_URL",
+        "STORAGE_URL",
+        read_storage_url,
+        "Where contents of files are: `s3://bucket` or `s3://bucket/prefix`. Unset: in the data folder.",
+    ),
+    Setting("S3_ENDPOINT", "S3_ENDPOINT", read_url, "Another address of S3's API. Unset: Amazon's own."),
+    Setting("S3_REGION", "S3_REGION", word(64), "The bucket's region."),
+    Setting(
+        "S3_ACCESS_KEY_ID",
+        "S3_ACCESS_KEY_ID",
+        word(255),
+        "Unset: the machine's own role.",
+        secret=True,
+    ),
+    Setting(
+        "S3_SECRET_ACCESS_KEY",
+        "S3_SECRET_ACCESS_KEY",
+        word(255),
+        "Goes with the key's id.",
+        secret=True,
+    ),
+    Setting(
+        "FILE_SCANNER",
+        "FILE_SCANNER",
+        read_scanner,
+        "ClamAV's daemon, `clamd://host:3310` or `clamd+unix:///path`: no file is given away unscanned. "
+        "Unset: nothing is scanned.",
+    ),
+    Setting("MAX_UPLOAD_BYTES", "MAX_UPLOAD_BYTES", integer(1024, 1 << 34), "Largest file that is taken."),
+    Setting(
+        "FILES_QUOTA_BYTES", "FILES_QUOTA_BYTES", integer(0, 1 << 50), "Bytes of files that a user may keep."
+    ),
+    Setting(
+        "REALTIME_URL",
+        "REALTIME_URL",
+        read_url,
+        "Address of `flask realtime` that users see. Unset: PUBLIC_URL's host, with REALTIME_PORT.",
+    ),
+    Setting(
+        "REALTIME_PORT",
+        "REALTIME_PORT",
+        integer(1, 65535),
+        "Port of `flask realtime`. Unset: the one after PORT.",
+    ),
+    Setting(
+        "REALTIME_CONNECTIONS",
+        "REALTIME_CONNECTIONS",
+        integer(1, 1_000_000),
+        "Open streams that one realtime process takes.",
+    ),
+    Setting(
+        "LOCAL_DESTINATIONS",
+        "LOCAL_DESTINATIONS",
+        one_of("refused", "loopback"),
+        "`loopback`: webhooks and push messages may go to this machine, also by http; for development alone.",
     ),
     Setting(
         "COMMON_PASSWORDS_FILE",

@@ -40,6 +40,10 @@ EVENTS: dict[str, EventType] = {
         "A provider's events of some hours are to be heard again.", "provider", "since", "until"
     ),
     "billing.refund_requested": _event("Money is to be given back.", "refund_id"),
+    "file.available": _event("A file was looked through and can be had.", "file_id"),
+    "file.quarantined": _event("A file was found to be harmful or broken.", "file_id"),
+    "file.unfinished": _event("A file waits to be looked through, as nobody does it.", "file_id"),
+    "file.content_unneeded": _event("Contents in the storage that no row names; a list of keys.", "keys"),
     "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),
     "license.checked_in": _event("A licence that was overdue has been heard of.", "license_id"),
@@ -72,6 +76,16 @@ EVENTS: dict[str, EventType] = {
     "payment.failed": _event("A payment of a subscription has failed.", "order_id", "payment_id"),
     "payment.paid": _event("Money has come in.", "order_id", "payment_id"),
     "payment.refunded": _event("Money was given back, wholly or in part.", "order_id", "refund_id"),
+    "notification.push_due": _event("A push message is to be sent.", "notification_id", "subscription_id"),
+    "release.available": _event(
+        "A version of a product is out, for these of its users (a list of ids).",
+        "release_id",
+        "product_id",
+        "user_ids",
+    ),
+    "release.spread_on": _event(
+        "The product's users after this one are to be told of a version.", "release_id", "after_user_id"
+    ),
     "release.published": _event("A version of a product is out.", "release_id", "product_id"),
     "release.yanked": _event("A version of a product was withdrawn.", "release_id", "product_id"),
     "subscription.changed": _event(
@@ -83,4 +97,6 @@ EVENTS: dict[str, EventType] = {
     "user.enabled": _event("An account is banned no longer.", "user_id"),
     "user.email_changed": _event("An account has another address.", "user_id"),
     "user.email_verified": _event("An address is known to be its user's.", "user_id"),
+    "webhook.delivery_due": _event("A message is to be sent to an endpoint.", "delivery_id"),
+    "webhook.disabled": _event("An endpoint gets nothing any more, as it does not work.", "endpoint_id"),
 }

@@ -16,6 +16,8 @@ import devforge_api.billing.jobs
 import devforge_api.billing.routes.test_pages
 import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
+import devforge_api.core.mail.suppression
+import devforge_api.core.realtime.feed
 import devforge_api.licenses.jobs
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs  # noqa: F401
@@ -36,18 +38,21 @@ from devforge_api.billing.models import ProviderEvent
 from devforge_api.billing.routes import blp as billing_blueprint
 from devforge_api.billing.routes.pages import billing_pages
 from devforge_api.billing.service.personal_data import BILLING_DATA
-from devforge_api.core import encryption, maintenance, outbox, personal_data, security
+from devforge_api.core import encryption, maintenance, news, outbox, personal_data, security
 from devforge_api.core.api import Api, Blueprint
 from devforge_api.core.idempotency import REQUEST_DATA, IdempotencyKey
 from devforge_api.core.keys import SigningKey
 from devforge_api.core.mail.outgoing import Mail
 from devforge_api.core.mail.personal_data import MAIL_DATA
 from devforge_api.events import EVENTS
+from devforge_api.files.routes import blp as files_blueprint
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
 from devforge_api.licenses.routes.offline import well_known as license_keys_blueprint
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
+from devforge_api.notifications.models import PushSubscription
+from devforge_api.notifications.routes import blp as notifications_blueprint
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
@@ -57,13 +62,18 @@ from devforge_api.releases.routes import blp as releases_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
 from devforge_api.users.service import ACCOUNT_DATA
+from devforge_api.webhooks.models import WebhookEndpoint
+from devforge_api.webhooks.routes import blp as webhooks_blueprint
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
     users_blueprint,
+    files_blueprint,
     releases_blueprint,
     licenses_blueprint,
     billing_blueprint,
+    notifications_blueprint,
+    webhooks_blueprint,
     audit_blueprint,
     ops_blueprint,
 )
@@ -89,6 +99,10 @@ ENCRYPTED = (
     OneTimeToken.data,
     TotpFactor.secret,
     ProviderEvent.payload,
+    PushSubscription.endpoint,
+    PushSubscription.keys,
+    WebhookEndpoint.secret,
+    WebhookEndpoint.previous_secret,
 )
 
 # What is known of a person, in the order in which it is erased; the user's own row is the last.
@@ -125,6 +139,7 @@ def register(app: Flask, api: Api) -> None:
     providers.init_app(app)
     payment_providers.init_app(app)
     security.install_authority(app, verification)
+    news.connect()
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)
     encryption.install_columns(app, ENCRYPTED)

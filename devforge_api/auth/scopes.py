@@ -8,7 +8,8 @@ from devforge_api.users.service import Role
 PERSONAL = frozenset({"security:read", "security:write", "sessions:read", "sessions:write"})
 _OWN = PERSONAL | {
     "profile:read", "profile:write", "licenses:read", "licenses:manage", "machines:write",
-    "license_users:write", "trials:write", "billing:read", "billing:manage",
+    "license_users:write", "trials:write", "billing:read", "billing:manage", "files:read", "files:write",
+    "notifications:read", "notifications:write", "realtime:read", "webhooks:read", "webhooks:write",
 }  # fmt: skip
 _STAFF = _OWN | {
     "users:read", "products:read", "releases:read", "licenses:read_all", "billing:read_all", "billing:refund",
@@ -19,5 +20,13 @@ ROLE_SCOPES: dict[Role, frozenset[str]] = {
     Role.DEVELOPER: _OWN,
     Role.SUPPORT: _STAFF,
     Role.ADMIN: _STAFF
-    | {"users:write", "products:write", "releases:write", "licenses:write", "billing:write", "audit:read"},
+    | {
+        "users:write",
+        "products:write",
+        "releases:write",
+        "licenses:write",
+        "billing:write",
+        "audit:read",
+        "webhooks:everybody",
+    },
 }

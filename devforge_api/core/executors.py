@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from devforge_api.core import outbox
-from devforge_api.core.worker import WorkerThread, make_signing_keys
+from devforge_api.core.worker import WorkerThreads, make_signing_keys
 
 
 def start_executor(app: Flask) -> None:
@@ -14,7 +14,7 @@ def start_executor(app: Flask) -> None:
     Celery is imported only where ``DEVFORGE_CELERY_BROKER_URL`` is set.
     """
     if not app.config["CELERY_BROKER_URL"]:
-        WorkerThread(app).start()
+        WorkerThreads(app).start()
         return
     from devforge_api.core.celery_executor import CeleryExecutor, make_celery  # noqa: PLC0415
 

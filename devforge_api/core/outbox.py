@@ -3,13 +3,15 @@
 Each subscriber of an event has a row of its own, so that one that fails does not repeat the
 others. A subscriber runs in a unit of work that also marks its row delivered: what it writes to
 the database is applied exactly once, whatever is killed when. One that talks to the network is
-subscribed as ``outside``: it runs with no transaction open, held by its lease alone.
+subscribed as ``outside``: it runs with no transaction open, held by its lease alone, in a lane of
+its own, so that a slow peer keeps nobody waiting but those who want the same.
 """
 
 from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -102,25 +104,40 @@ class Undeliverable(Exception):
     """Trying again cannot help: the row is set aside at once. The message says why."""
 
 
+class Lane(StrEnum):
+    """Who delivers together, one after the other in each of the lane's threads.
+
+    ``work``: the database alone. ``outside``: mail servers, payment providers. ``strangers``:
+    addresses that users have given, any of which may be as slow as it likes.
+    """
+
+    WORK = "work"
+    OUTSIDE = "outside"
+    STRANGERS = "strangers"
+
+
 Handler = Callable[[dict[str, Any]], Any]
 _subscribers: dict[str, dict[str, Handler]] = {}
-_outside: set[Handler] = set()
+_emitted_at: ContextVar[datetime] = ContextVar("emitted_at")
+_lanes: dict[str, Lane] = {}  # of subscribers by name; whoever is not in it belongs to the work
 
 
-def on(*names: str, outside: bool = False) -> Callable[[Handler], Handler]:
+def on(*names: str, outside: bool = False, lane: Lane = Lane.OUTSIDE) -> Callable[[Handler], Handler]:
     """Subscribe a function to events by name. It may run twice, and must not mind.
 
     :param outside: run it in no unit of work, as what waits for the network must: a transaction
         would keep every other writer waiting. It has to end within half of ``OUTBOX_LEASE``, and
         may return a function without arguments: that runs in the unit of work which marks the
         row delivered.
+    :param lane: of one that runs outside.
     """
 
     def subscribe(handler: Handler) -> Handler:
+        subscriber = f"{handler.__module__}.{handler.__qualname__}"
         for name in names:
-            _subscribers.setdefault(name, {})[f"{handler.__module__}.{handler.__qualname__}"] = handler
+            _subscribers.setdefault(name, {})[subscriber] = handler
         if outside:
-            _outside.add(handler)
+            _lanes[subscriber] = lane
         return handler
 
     return subscribe
@@ -146,6 +163,11 @@ def emit(name: str, **payload: Any) -> None:
     :raises RuntimeError: outside of a unit of work.
     :raises ValueError: name or payload keys differ from the catalogue.
     """
+    emit_at(utc_now(), name, **payload)
+
+
+def emit_at(due_at: datetime, name: str, /, **payload: Any) -> None:
+    """The same, delivered no earlier than at a moment."""
     if not in_unit_of_work():
         raise RuntimeError("an event is emitted in the transaction whose work it tells of")
     known = current_app.extensions["devforge-events"].get(name)
@@ -154,18 +176,27 @@ def emit(name: str, **payload: Any) -> None:
     executor: Executor = current_app.extensions["devforge-executor"]
     for subscriber in _subscribers.get(name, {}):
         row = OutboxRow(
-            id=uuid7(), name=name, subscriber=subscriber, payload=payload, request_id=occasion().request_id
+            id=uuid7(),
+            name=name,
+            subscriber=subscriber,
+            payload=payload,
+            request_id=occasion().request_id,
+            next_attempt_at=due_at,
         )
         db.session.add(row)
-        after_commit(partial(executor.submit, row.id))
+        if due_at <= utc_now():
+            after_commit(partial(executor.submit, row.id))
 
 
-def claim(limit: int = 20) -> list[UUID]:
-    """Take due rows for this worker, oldest first, by one atomic update."""
+def claim(lane: Lane | None = None, limit: int = 20) -> list[UUID]:
+    """Take due rows for this worker, oldest first, by one atomic update.
+
+    :param lane: whose; None: any.
+    """
     now = utc_now()
     due = (
         select(OutboxRow.id)
-        .where(OutboxRow.status == OutboxStatus.PENDING, OutboxRow.next_attempt_at <= now)
+        .where(OutboxRow.status == OutboxStatus.PENDING, OutboxRow.next_attempt_at <= now, *_belongs_to(lane))
         .order_by(OutboxRow.next_attempt_at, OutboxRow.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -181,6 +212,14 @@ def claim(limit: int = 20) -> list[UUID]:
     )
     with unit_of_work():
         return sorted(db.session.scalars(take))
+
+
+def _belongs_to(lane: Lane | None) -> list[ColumnElement[bool]]:
+    if lane is None:
+        return []
+    if lane is Lane.WORK:  # and rows whose subscriber is no more: somebody has to tell
+        return [OutboxRow.subscriber.not_in(sorted(_lanes))]
+    return [OutboxRow.subscriber.in_(sorted(name for name, its in _lanes.items() if its is lane))]
 
 
 def claim_one(row_id: UUID) -> bool:
@@ -225,7 +264,7 @@ def deliver(row_id: UUID) -> bool:
             handler = _subscribers.get(row.name, {}).get(row.subscriber)
             if handler is None:
                 raise LookupError(f"nothing is subscribed as {row.subscriber}")
-            if handler not in _outside:
+            if row.subscriber not in _lanes:
                 _run(handler, row)
                 row.mark_delivered()
                 return True
@@ -250,8 +289,17 @@ def _pending(row_id: UUID) -> OutboxRow | None:
 
 
 def _run(handler: Handler, row: OutboxRow) -> Any:
-    with acting(Occasion(kind="job", request_id=row.request_id)):
-        return handler(row.payload)
+    token = _emitted_at.set(row.created_at)
+    try:
+        with acting(Occasion(kind="job", request_id=row.request_id)):
+            return handler(row.payload)
+    finally:
+        _emitted_at.reset(token)
+
+
+def emitted_at() -> datetime:
+    """When the event was emitted that is being delivered. :raises LookupError: none is."""
+    return _emitted_at.get()
 
 
 def _put_off(row_id: UUID, error: str, *, final: bool) -> None:

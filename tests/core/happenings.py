@@ -19,12 +19,12 @@ NAME = "test.happened"
 @contextmanager
 def subscribing(app: Flask, *, outside: bool = False) -> Iterator[Callable[..., Any]]:
     """Subscribe functions to it, as long as the block lasts."""
-    catalogue, were_outside = app.extensions["devforge-events"], set(outbox._outside)
+    catalogue, lanes = app.extensions["devforge-events"], dict(outbox._lanes)
     app.extensions["devforge-events"] = {**catalogue, NAME: EventType("A test.", frozenset({"n"}))}
     yield outbox.on(NAME, outside=outside)
     outbox._subscribers.pop(NAME, None)
-    outbox._outside.clear()
-    outbox._outside.update(were_outside)
+    outbox._lanes.clear()
+    outbox._lanes.update(lanes)
     app.extensions["devforge-events"] = catalogue
 
 

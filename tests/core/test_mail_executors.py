@@ -9,7 +9,7 @@ from devforge_api.core.celery_executor import DELIVER, make_celery
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.mail import outgoing
 from devforge_api.core.outbox import OutboxRow
-from devforge_api.core.worker import WorkerThread
+from devforge_api.core.worker import WorkerThreads
 from tests.mailbox import Mailbox
 
 ADA = "ada@example.com"
@@ -29,7 +29,7 @@ def files(box):
 
 
 def test_the_worker_thread_sends_a_letter(app, wait_until):
-    box, worker, before = Mailbox(app), WorkerThread(app), app.extensions["devforge-executor"]
+    box, worker, before = Mailbox(app), WorkerThreads(app), app.extensions["devforge-executor"]
     worker.start()
     try:
         send(app)

@@ -1,3 +1,4 @@
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -8,8 +9,8 @@ from devforge_api.core import outbox
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting, occasion
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.outbox import OutboxRow, OutboxStatus
-from devforge_api.core.worker import WorkerThread, drain
+from devforge_api.core.outbox import Lane, OutboxRow, OutboxStatus
+from devforge_api.core.worker import WorkerThreads, drain
 from devforge_api.licenses.models import Product
 from tests.core.happenings import NAME, emit, rows, subscribing
 
@@ -259,7 +260,7 @@ def test_delivered_rows_are_purged_after_a_week_and_no_others(subscribe):
 def test_the_worker_thread_delivers_what_is_committed_and_stops_when_told(app, subscribe, wait_until):
     seen = []
     subscribe(lambda payload: seen.append(payload["n"]))
-    worker = WorkerThread(app)
+    worker = WorkerThreads(app)
     before = app.extensions["devforge-executor"]
     worker.start()
     try:
@@ -270,9 +271,55 @@ def test_the_worker_thread_delivers_what_is_committed_and_stops_when_told(app, s
     finally:
         worker.stop()
         outbox.install_executor(app, before)
-    assert not worker._thread.is_alive()
+    assert not any(thread.is_alive() for thread in worker._lanes)
     emit(4)
     assert rows()[-1].status is OutboxStatus.PENDING
+
+
+def test_a_slow_peer_keeps_only_its_own_lane_waiting(app, subscribe, wait_until):
+    waiting, answered, seen = threading.Event(), threading.Event(), []
+
+    def slow(_payload):
+        waiting.set()
+        assert answered.wait(30)
+
+    outbox.on(NAME, outside=True, lane=Lane.STRANGERS)(slow)
+    worker = WorkerThreads(app)
+    before = app.extensions["devforge-executor"]
+    worker.start()
+    try:
+        emit(1)
+        assert waiting.wait(30)
+        subscribe(lambda payload: seen.append(payload["n"]))
+        emit(2)
+        wait_until(lambda: seen == [2])
+        assert not answered.is_set()
+    finally:
+        answered.set()
+        worker.stop()
+        outbox.install_executor(app, before)
+
+
+def test_rows_of_a_lane_are_claimed_by_that_lane_alone(subscribe):
+    def outside(_payload):
+        pass
+
+    subscribe(lambda payload: None)
+    outbox.on(NAME, outside=True)(outside)
+    emit(1)
+    assert outbox.claim(Lane.STRANGERS) == []
+    assert len(outbox.claim(Lane.OUTSIDE)) == len(outbox.claim(Lane.WORK)) == 1
+
+
+def test_an_event_for_later_is_delivered_when_it_is_due(subscribe):
+    seen = []
+    subscribe(lambda payload: seen.append(payload["n"]))
+    with unit_of_work():
+        outbox.emit_at(utc_now() + timedelta(hours=5), NAME, n=1)
+    assert drain() == 0
+    make_due()
+    assert drain() == 1
+    assert seen == [1]
 
 
 def test_a_subscription_to_an_unknown_event_keeps_the_application_from_starting(app):

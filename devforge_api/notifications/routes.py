@@ -1,0 +1,10 @@
+"""What users are told, and how."""
+
+from __future__ import annotations
+
+from devforge_api.core.api import Blueprint
+from devforge_api.notifications import models  # noqa: F401 - its tables
+
+blp = Blueprint(
+    "notifications", __name__, url_prefix="/api/v1/notifications", description="What users are told, and how."
+)

@@ -1,0 +1,141 @@
+"""Endpoints, messages, and their deliveries."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import Model, Timestamps, checked_enum, uuid7
+
+
+class Audience(StrEnum):
+    """Whose news an endpoint gets: its owner's ``own``, or ``everybody``'s (admins)."""
+
+    OWN = "own"
+    EVERYBODY = "everybody"
+
+
+class EndpointStatus(StrEnum):
+    """``disabled``: nothing is sent."""
+
+    ENABLED = "enabled"
+    DISABLED = "disabled"
+
+
+class DisabledReason(StrEnum):
+    """Why nothing is sent: its ``owner`` wants so, it is ``gone`` (410), or ``failing`` for days."""
+
+    OWNER = "owner"
+    GONE = "gone"
+    FAILING = "failing"
+
+
+class WebhookEndpoint(Timestamps, Model):
+    """An address to which news is sent."""
+
+    __tablename__ = "webhook_endpoints"
+    __table_args__ = (
+        Index("ix_webhook_endpoints_user_id_created_at", "user_id", "created_at", "id"),
+        Index("ix_webhook_endpoints_audience_status", "audience", "status"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    url: Mapped[str] = mapped_column(Text)
+    description: Mapped[str | None]
+    audience: Mapped[Audience] = mapped_column(checked_enum(Audience), default=Audience.OWN)
+    status: Mapped[EndpointStatus] = mapped_column(
+        checked_enum(EndpointStatus), default=EndpointStatus.ENABLED
+    )
+    disabled_reason: Mapped[DisabledReason | None] = mapped_column(checked_enum(DisabledReason))
+    disabled_at: Mapped[datetime | None]
+    secret: Mapped[str] = mapped_column(Text)  # encrypted
+    previous_secret: Mapped[str | None] = mapped_column(Text)  # encrypted; signs too, for a while
+    previous_secret_until: Mapped[datetime | None]
+    failing_since: Mapped[datetime | None]  # since when no attempt has succeeded
+    # After a time-out nothing but one attempt at a time is made until then.
+    resting_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+    filters: Mapped[list[WebhookFilter]] = relationship(
+        lazy="raise", cascade="all, delete-orphan", passive_deletes=True, order_by="WebhookFilter.event"
+    )
+
+    __mapper_args__ = {"version_id_col": version}
+
+
+class WebhookFilter(Model):
+    """An event that an endpoint wants."""
+
+    __tablename__ = "webhook_filters"
+
+    endpoint_id: Mapped[UUID] = mapped_column(
+        ForeignKey("webhook_endpoints.id", ondelete="CASCADE"), primary_key=True
+    )
+    event: Mapped[str] = mapped_column(String(64), primary_key=True)
+
+
+class WebhookMessage(Model):
+    """One piece of news, as it is sent; its id is the ``webhook-id``."""
+
+    __tablename__ = "webhook_messages"
+    __table_args__ = (Index("ix_webhook_messages_created_at", "created_at"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    event: Mapped[str] = mapped_column(String(64))
+    body: Mapped[str] = mapped_column(Text)  # JSON, sent as it is, so that signatures stay the same
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+
+
+class DeliveryStatus(StrEnum):
+    """``failed``: given up after the last attempt; a replay makes it ``pending`` again."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class WebhookDelivery(Model):
+    """A message on its way to one endpoint."""
+
+    __tablename__ = "webhook_deliveries"
+    __table_args__ = (
+        UniqueConstraint("endpoint_id", "message_id"),
+        Index("ix_webhook_deliveries_endpoint_id_created_at", "endpoint_id", "created_at", "id"),
+        Index("ix_webhook_deliveries_message_id", "message_id"),
+        Index("ix_webhook_deliveries_endpoint_id_status", "endpoint_id", "status", "created_at", "id"),
+        Index("ix_webhook_deliveries_status_next_attempt_at", "status", "next_attempt_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    endpoint_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_endpoints.id", ondelete="CASCADE"))
+    message_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_messages.id", ondelete="CASCADE"))
+    event: Mapped[str] = mapped_column(String(64))
+    status: Mapped[DeliveryStatus] = mapped_column(
+        checked_enum(DeliveryStatus), default=DeliveryStatus.PENDING
+    )
+    attempts: Mapped[int] = mapped_column(default=0)  # since it was sent, or replayed
+    next_attempt_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    log: Mapped[list[WebhookAttempt]] = relationship(
+        lazy="raise", passive_deletes=True, order_by="WebhookAttempt.id"
+    )
+
+
+class WebhookAttempt(Model):
+    """One call to an endpoint."""
+
+    __tablename__ = "webhook_attempts"
+    __table_args__ = (Index("ix_webhook_attempts_delivery_id", "delivery_id", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    delivery_id: Mapped[UUID] = mapped_column(ForeignKey("webhook_deliveries.id", ondelete="CASCADE"))
+    response_status: Mapped[int | None]
+    error: Mapped[str | None]  # a code: why there was no answer, or none that counts
+    duration_ms: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
