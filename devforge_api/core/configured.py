@@ -10,3 +10,9 @@ from flask import current_app
 def days(name: str) -> timedelta:
     """A setting that counts days."""
     return timedelta(days=current_app.config[name])
+
+
+def duration(name: str) -> timedelta:
+    """A setting that is a duration itself."""
+    found: timedelta = current_app.config[name]
+    return found
