@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -29,6 +30,17 @@ def local(make_api: Any, monkeypatch: pytest.MonkeyPatch) -> Api:
     monkeypatch.setattr(telling, "PACE", timedelta(0))
     monkeypatch.setattr(waiting, "PACE", timedelta(0))
     return found
+
+
+@pytest.fixture
+def wait_until() -> Callable[[Callable[[], Any]], None]:
+    """Poll for a condition; a test that waits in vain fails."""
+
+    def wait(condition: Callable[[], Any]) -> None:
+        over = threading.Event()
+        assert any(condition() or over.wait(0.02) for _ in range(3000)), "the condition was not met"
+
+    return wait
 
 
 @pytest.fixture

@@ -204,8 +204,8 @@ def test_410_disables_the_endpoint_and_its_owner_is_told(local, peer):
     ]
     assert news["data"]["endpoint_id"] == gone["id"]
     assert news["data"]["reason"] == "gone"
-    audit = local.get("/admin/audit-events?action=webhook.disabled", by=local.admin())
-    assert audit.status_code in {200, 404}
+    (deed,) = local.get("/audit/events?action=webhook.disabled", by=local.admin()).json["data"]
+    assert (deed["target_id"], deed["actor_kind"]) == (gone["id"], "job")
 
 
 def test_five_days_of_nothing_but_failure_disable_it(local, peer):

@@ -37,22 +37,19 @@ def tell(api: Api, *users: UUID, event: str = RENEWED, data: dict[str, Any] | No
 
 def later(api: Api) -> int:
     """Let all that is put off come due, and deliver it. Returns how many rows were tried."""
-    with api.app.app_context():
-        with unit_of_work():
-            now = utc_now()
-            pending = WebhookDelivery.status == DeliveryStatus.PENDING
-            db.session.execute(
-                update(OutboxRow)
-                .where(OutboxRow.status == OutboxStatus.PENDING)
-                .values(next_attempt_at=now)
-            )
-            waits = pending & WebhookDelivery.next_attempt_at.is_not(None)
-            db.session.execute(update(WebhookDelivery).where(waits).values(next_attempt_at=now))
-            db.session.execute(
-                update(WebhookEndpoint)
-                .where(WebhookEndpoint.resting_until.is_not(None))
-                .values(resting_until=now)
-            )
+    with api.app.app_context(), unit_of_work():
+        now = utc_now()
+        pending = WebhookDelivery.status == DeliveryStatus.PENDING
+        db.session.execute(
+            update(OutboxRow).where(OutboxRow.status == OutboxStatus.PENDING).values(next_attempt_at=now)
+        )
+        waits = pending & WebhookDelivery.next_attempt_at.is_not(None)
+        db.session.execute(update(WebhookDelivery).where(waits).values(next_attempt_at=now))
+        db.session.execute(
+            update(WebhookEndpoint)
+            .where(WebhookEndpoint.resting_until.is_not(None))
+            .values(resting_until=now)
+        )
     return api.deliver()
 
 

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 from sqlalchemy import delete, select
 
-from devforge_api.core.db import db
 from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject, rows, run
 from devforge_api.webhooks import queries
 from devforge_api.webhooks.models import (
@@ -40,7 +39,6 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     """Deliveries and attempts go with their endpoint or message, by the database."""
     # In the order in which everybody locks them.
     queries.lock_endpoints_of(subject.user_id)
-    db.session.expunge_all()
     own = WebhookEndpoint.user_id == subject.user_id
     yield run("webhook_endpoints", "removed", delete(WebhookEndpoint).where(own))
     about = WebhookMessage.user_id == subject.user_id
