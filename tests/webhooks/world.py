@@ -48,7 +48,7 @@ def later(api: Api) -> int:
         db.session.execute(
             update(WebhookEndpoint)
             .where(WebhookEndpoint.resting_until.is_not(None))
-            .values(resting_until=now)
+            .values(resting_until=now, updated_at=WebhookEndpoint.updated_at)
         )
     return api.deliver()
 
