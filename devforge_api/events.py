@@ -48,7 +48,9 @@ EVENTS: dict[str, EventType] = {
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),
     "license.checked_in": _event("A licence that was overdue has been heard of.", "license_id"),
     "license.deactivated": _event("A machine gave its seat back.", "license_id", "machine_id"),
-    "license.deleted": _event("A licence was removed.", "license_id"),
+    "license.deleted": _event(
+        "A licence was removed; with its owner, or nothing where it had none.", "license_id", "user_id"
+    ),
     "license.entitlements_changed": _event("A licence has other features of its own.", "license_id"),
     "license.expired": _event("A licence's expiry has passed.", "license_id"),
     "license.fulfilled": _event("A licence whose order was pending works now.", "license_id"),

@@ -9,19 +9,25 @@ import click
 from flask import Flask
 
 import devforge_api.auth.jobs
+import devforge_api.auth.news
 import devforge_api.auth.routes.oauth_pages
 import devforge_api.auth.routes.well_known
 import devforge_api.auth.subscribers
 import devforge_api.billing.jobs
+import devforge_api.billing.news
 import devforge_api.billing.routes.test_pages
 import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.core.mail.suppression
 import devforge_api.core.realtime.feed
 import devforge_api.licenses.jobs
+import devforge_api.licenses.news
 import devforge_api.licenses.subscribers
 import devforge_api.ops.jobs
+import devforge_api.releases.news
+import devforge_api.users.news
 import devforge_api.webhooks.jobs
+import devforge_api.webhooks.news
 import devforge_api.webhooks.subscribers  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.audit.service import AUDIT_DATA

@@ -25,8 +25,10 @@ from werkzeug.serving import make_server
 from devforge_api.app import create_app
 from devforge_api.core.db import db
 from devforge_api.core.keys import ensure_signing_keys
+from devforge_api.core.news import News
 from devforge_api.core.statements import _Compiled
 from tests import servers
+from tests.core.happenings import hearing
 from tests.factories import Api
 from tests.mailbox import Mailbox
 
@@ -179,6 +181,19 @@ def mailbox(app: Flask) -> Iterator[Mailbox]:
     found = Mailbox(app)
     yield found
     found.empty()
+
+
+@pytest.fixture
+def heard(app: Flask) -> Iterator[list[News]]:
+    """The news from now on, but for those of the accounts that tests make; `api.deliver` tells them."""
+    found: list[News] = []
+
+    def hear(item: News) -> None:
+        if not item.name.startswith(("user.", "auth.")):
+            found.append(item)
+
+    with hearing(hear):
+        yield found
 
 
 @pytest.fixture

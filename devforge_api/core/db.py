@@ -22,6 +22,7 @@ from flask_sqlalchemy import SQLAlchemy
 from flask_sqlalchemy.session import Session as FlaskSession
 from sqlalchemy import (
     JSON,
+    ColumnElement,
     DateTime,
     Delete,
     Dialect,
@@ -32,6 +33,7 @@ from sqlalchemy import (
     Update,
     event,
     orm,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import JSONB
@@ -280,6 +282,12 @@ def affected(statement: Update | Delete) -> int:
     """Run an update or a deletion, and tell how many rows it concerned: which of two was first."""
     result: Any = db.session.execute(statement)
     return int(result.rowcount)
+
+
+def unedited(model: type[Timestamps], *which: ColumnElement[bool], **values: Any) -> Update:
+    """An update that is no edit: version and ``updated_at`` stay. Objects read before do not learn of it."""
+    statement = update(model).where(*which).values(updated_at=model.updated_at, **values)
+    return statement.execution_options(synchronize_session=False)
 
 
 def insert_into(model: type[Model]) -> postgresql.Insert | sqlite.Insert:

@@ -23,7 +23,7 @@ class News:
     """One item.
 
     :param name: the event's, such as ``license.renewed``.
-    :param users: whom it concerns; nobody else hears of it.
+    :param users: whom it concerns, perhaps nobody; beside them, it is for the team alone.
     :param data: JSON, the ids first; as things stand when it is told, and without any secret.
     :param at: when it happened.
     """
@@ -34,7 +34,7 @@ class News:
     at: datetime
 
 
-# Whose news it is, and what is said; None: nobody's any more.
+# Whose news it is, and what is said; None: nothing is to be said (any more).
 Teller = Callable[[dict[str, Any]], tuple[Iterable[UUID], Data] | None]
 Listener = Callable[[News], None]
 _tellers: dict[str, Teller] = {}
@@ -81,5 +81,4 @@ class _Telling:
         if told is None:
             return
         users, data = told
-        if found := tuple(dict.fromkeys(users)):
-            self._listener(News(self._name, found, data, emitted_at()))
+        self._listener(News(self._name, tuple(dict.fromkeys(users)), data, emitted_at()))

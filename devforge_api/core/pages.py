@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Response, make_response, render_template, request
@@ -12,6 +13,20 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+
+
+class Words:
+    """What a domain's pages say in one language: ``words("consent", client="…")`` in a template.
+
+    :param table: texts by their keys; ``unknown`` is for errors that have none.
+    """
+
+    def __init__(self, table: Mapping[str, str]) -> None:
+        self._table = table
+
+    def __call__(self, key: str, **values: str) -> str:
+        """A text; an error's code that has no words of its own gets general ones."""
+        return self._table.get(key, self._table["unknown"]).format(**values)
 
 
 def plain_policy(*elsewhere: str) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, select, update
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.audit import service as audit
 from devforge_api.core import personal_data, revocation
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unedited
 from devforge_api.core.outbox import emit
 from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject
 from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted
@@ -151,12 +151,7 @@ def set_password(user: User, password_hash: str | None) -> None:
 
 
 # Runs with every sign-in: built once.
-_TOUCH_LOGIN = (
-    update(User)
-    .where(User.id == bindparam("user_id"))
-    .values(last_login=bindparam("at"), updated_at=User.updated_at)
-    .execution_options(synchronize_session=False)
-)
+_TOUCH_LOGIN = unedited(User, User.id == bindparam("user_id"), last_login=bindparam("at"))
 
 
 def touch_login(user: User, at: datetime) -> None:
@@ -171,9 +166,7 @@ def unlock(user: User) -> None:
     The moment is part of the name under which failures are counted (``auth.service.throttle``);
     no edit, so version and ``updated_at`` stay.
     """
-    values = {"unlocked_at": utc_now(), "updated_at": User.updated_at}
-    statement = update(User).where(User.id == user.id).values(values)
-    db.session.execute(statement, execution_options={"synchronize_session": False})
+    db.session.execute(unedited(User, User.id == user.id, unlocked_at=utc_now()))
     audit.record("user.unlocked", target_type="user", target_id=user.id)
 
 

@@ -12,7 +12,6 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.news import News
 from devforge_api.core.outbox import Lane, on
-from devforge_api.webhooks.service import news as own_news  # noqa: F401 - tells of endpoints
 from devforge_api.webhooks.service import sending, telling, waiting
 
 

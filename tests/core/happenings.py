@@ -9,8 +9,9 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import select
 
-from devforge_api.core import outbox
+from devforge_api.core import news, outbox
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.news import Listener, _Telling
 from devforge_api.core.outbox import EventType, OutboxRow
 
 NAME = "test.happened"
@@ -37,3 +38,14 @@ def emit(*numbers: int) -> None:
 def rows() -> list[OutboxRow]:
     db.session.remove()
     return list(db.session.scalars(select(OutboxRow).order_by(OutboxRow.id)))
+
+
+@contextmanager
+def hearing(listener: Listener) -> Iterator[None]:
+    """Let a listener of the test's own hear all news."""
+    before = {name: dict(subscribers) for name, subscribers in outbox._subscribers.items()}
+    for name in news.told():
+        outbox.on(name)(_Telling(name, news._tellers[name], listener))
+    yield
+    outbox._subscribers.clear()
+    outbox._subscribers.update(before)

@@ -23,6 +23,7 @@ RENEWED = "license.renewed"
 
 def make_endpoint(api: Api, by: Person, url: str, **values: Any) -> dict[str, Any]:
     """An endpoint as its maker is shown it, with its secret."""
+    api.deliver()  # what was news before is not told there
     made = api.post("/webhooks", {"url": url, **values}, by=by)
     assert made.status_code == 201, made.json
     found: dict[str, Any] = made.json["data"]

@@ -19,7 +19,7 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from devforge_api.auth.providers import configured
 from devforge_api.auth.queries import BrowserSession
 from devforge_api.auth.routes.pages import AUTH
-from devforge_api.auth.routes.words import Words
+from devforge_api.auth.routes.words import WORDS
 from devforge_api.auth.service import browser_sessions
 from devforge_api.auth.service.admission import Challenge
 from devforge_api.auth.service.sessions import Tokens
@@ -85,7 +85,7 @@ def show(template: str, status: int = 200, *, next_path: str = "", **values: Any
     language = _language(next_path)
     carries_secret()
     response: Response = make_response(
-        render_template(template, language=language, words=Words(language), next=next_path, **values), status
+        render_template(template, language=language, words=WORDS[language], next=next_path, **values), status
     )
     return as_page(response, language)
 

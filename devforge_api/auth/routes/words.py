@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from devforge_api.core.pages import Words
+
 EN = {
     "sign_in": "Sign in",
     "sign_in_to": "Sign in to continue to {client}",
@@ -140,15 +142,4 @@ DE = {
     "den Anbieter dann.",
     "unknown": "Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.",
 }
-WORDS = {"en": EN, "de": DE}
-
-
-class Words:
-    """The words of one language: ``words("consent", client="…")`` in a template."""
-
-    def __init__(self, language: str) -> None:
-        self._words = WORDS[language]
-
-    def __call__(self, key: str, **values: str) -> str:
-        """A text; an error's code that has no words of its own gets general ones."""
-        return self._words.get(key, self._words["unknown"]).format(**values)
+WORDS = {"en": Words(EN), "de": Words(DE)}

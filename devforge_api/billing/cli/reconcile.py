@@ -10,7 +10,8 @@ from uuid import UUID
 import click
 
 from devforge_api.billing.cli.group import billing_cli, since_of
-from devforge_api.billing.providers import configured
+from devforge_api.billing.providers import configured, find_provider
+from devforge_api.billing.queries import reconciling as queries
 from devforge_api.billing.service import reconciling
 from devforge_api.billing.service.reconciling import Outcome
 from devforge_api.core.cli import command_line, json_option, progress_bar, show_rows
@@ -54,7 +55,6 @@ class _Run:
 
     def __init__(self, since: datetime, *, rehearsal: bool) -> None:
         self.since, self.until, self.rehearsal = since, utc_now(), rehearsal
-        self.providers = configured()
         self.events = 0
         self.rows: list[dict[str, Any]] = []
         self._done: set[UUID] = set()
@@ -62,7 +62,7 @@ class _Run:
 
     def listen(self) -> Iterator[int]:
         """Take up the events that were missed; yields how many each time."""
-        for name, provider in self.providers.items():
+        for name, provider in configured().items():
             try:
                 if self.rehearsal:
                     for told in reconciling.unheard(provider, self.since, self.until):
@@ -76,18 +76,18 @@ class _Run:
                         yield new
             except DomainError as error:
                 self._note(Outcome(None, error=f"{name}: {error.message} ({error.code})"))
-        for event_id in () if self.rehearsal else reconciling.waiting_events():
-            self._note(reconciling.act_on_event(self.providers, event_id))
+        for event_id in () if self.rehearsal else queries.waiting_events():
+            self._note(reconciling.act_on_event(find_provider, event_id))
             yield 1
 
     def looks(self) -> list[tuple[UUID, str]]:
         """Which orders are still to be looked at, and at which provider."""
-        found = dict(reconciling.suspects(self.since)) | self._more
+        found = dict(queries.suspects(self.since)) | self._more
         return [(order_id, name) for order_id, name in found.items() if order_id not in self._done]
 
     def look(self, order_id: UUID, provider: str) -> None:
         """Look at one."""
-        self._note(reconciling.look_at(self.providers, order_id, provider, rehearsal=self.rehearsal))
+        self._note(reconciling.look_at(find_provider, order_id, provider, rehearsal=self.rehearsal))
 
     def _note(self, outcome: Outcome) -> None:
         if outcome.order_id is not None and outcome.error is None:

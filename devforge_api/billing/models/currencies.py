@@ -1,4 +1,4 @@
-"""The currencies that prices may be in."""
+"""The currencies that prices may be in, and the digits of their amounts."""
 
 from __future__ import annotations
 
@@ -14,3 +14,9 @@ _CODES = """
     XPF YER ZAR ZMW ZWG
 """
 CURRENCIES = frozenset(_CODES.split())
+# Those whose minor unit is not a hundredth, by the same list.
+NO_DECIMALS = frozenset({
+    "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF",
+    "XPF",
+})  # fmt: skip
+THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})

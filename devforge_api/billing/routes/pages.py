@@ -18,7 +18,7 @@ from devforge_api.billing import queries
 from devforge_api.billing.errors import CheckoutNotFound, OrderNotFound
 from devforge_api.billing.models import OrderStatus
 from devforge_api.billing.queries import Returned
-from devforge_api.billing.routes.words import Words
+from devforge_api.billing.routes.words import WORDS
 from devforge_api.billing.service import return_urls
 from devforge_api.core import gateway, pages
 from devforge_api.core.db import unit_of_work
@@ -41,7 +41,7 @@ def show(template: str, status: int = 200, *, leads_to: tuple[str, ...] = (), **
     :param leads_to: origins to which the answer of a form on it may lead.
     """
     language = pages.reader_language()
-    text = render_template(f"billing/{template}", language=language, words=Words(language), **values)
+    text = render_template(f"billing/{template}", language=language, words=WORDS[language], **values)
     return pages.as_page(make_response(text, status), language, pages.plain_policy(*leads_to))
 
 

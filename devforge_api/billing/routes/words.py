@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from devforge_api.core.pages import Words
+
 EN = {
     "error": "That did not work",
     "NOT_FOUND": "There is no such page. Look at the address again.",
@@ -131,15 +133,4 @@ DE = {
     "end": "Mit diesem Zeitraum beenden",
     "resume": "Behalten",
 }
-WORDS = {"en": EN, "de": DE}
-
-
-class Words:
-    """The words of one language: ``words("until", day="…")`` in a template."""
-
-    def __init__(self, language: str) -> None:
-        self._words = WORDS[language]
-
-    def __call__(self, key: str, **values: str) -> str:
-        """A text; an error's code that has no words of its own gets general ones."""
-        return self._words.get(key, self._words["unknown"]).format(**values)
+WORDS = {"en": Words(EN), "de": Words(DE)}

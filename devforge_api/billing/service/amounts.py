@@ -2,28 +2,7 @@
 
 from __future__ import annotations
 
-# Currencies of ISO 4217 whose minor unit is not a hundredth.
-NO_DECIMALS = frozenset(
-    {
-        "BIF",
-        "CLP",
-        "DJF",
-        "GNF",
-        "ISK",
-        "JPY",
-        "KMF",
-        "KRW",
-        "PYG",
-        "RWF",
-        "UGX",
-        "VND",
-        "VUV",
-        "XAF",
-        "XOF",
-        "XPF",
-    }
-)
-THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
+from devforge_api.billing.models.currencies import NO_DECIMALS, THREE_DECIMALS
 
 
 def decimals(currency: str) -> int:

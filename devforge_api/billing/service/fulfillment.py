@@ -82,22 +82,17 @@ class Fulfillment:
         ]
 
     def _make(self, item: OrderItem, number: int, wanted: Standing) -> Piece:
-        pending = wanted.access is Access.PENDING
         license_ = lifecycle.issue(
             policy_id=item.policy_id,
             user_id=self._order.user_id,
-            expires_at=None if pending else wanted.until,
-            pending=pending,
+            expires_at=wanted.until,
+            pending=wanted.access is Access.PENDING,
             metadata={"order_id": str(self._order.id)},
             cause=self._cause,
             now=self._now,
         )
         row = OrderLicense(
-            item_id=item.id,
-            number=number,
-            license_id=license_.id,
-            suspended=False,
-            until=None if pending else wanted.until,
+            item_id=item.id, number=number, license_id=license_.id, suspended=False, until=wanted.until
         )
         db.session.add(row)
         db.session.flush()

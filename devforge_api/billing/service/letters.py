@@ -14,9 +14,10 @@ from devforge_api.billing.service.recording import Books
 
 def tell_of_payments(books: Books, pieces: Sequence[Piece]) -> None:
     """A receipt for each payment that has come in; the first one holds the licences' keys."""
+    first = min((payment.id for payment in books.payments), default=None)
     for payment in books.paid:
-        first = payment.id == min(books.payments, key=lambda known: known.id).id
-        keys = [piece.license.key for piece in pieces if first and piece.license is not None]
+        told = pieces if payment.id == first else ()
+        keys = [piece.license.key for piece in told if piece.license is not None]
         _write(
             books,
             "receipt",
@@ -30,14 +31,16 @@ def tell_of_payments(books: Books, pieces: Sequence[Piece]) -> None:
 
 def tell_of_failures(books: Books) -> None:
     """That a payment of a subscription has failed, and until when its licences work."""
-    subscription = books.subscription
-    for payment in books.failed if subscription is not None else ():
+    if books.subscription is None:
+        return
+    until = books.subscription.grace_ends_at
+    for payment in books.failed:
         _write(
             books,
             "payment_failed",
             amount=shown(payment.amount, payment.currency),
             what=_what(books),
-            until=_day(subscription.grace_ends_at) if subscription and subscription.grace_ends_at else None,
+            until=None if until is None else _day(until),
         )
 
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from devforge_api.billing.errors import OrderNotFound
 from devforge_api.billing.models import Order, Subscription
 from devforge_api.billing.service.providers.base import OrderReferences, Provider
 from devforge_api.billing.service.settling import Settled, settle
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import db, unedited, unit_of_work
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,7 @@ def begin(order_id: UUID) -> Look:
 
     :raises OrderNotFound: there is no such order.
     """
-    count = (
-        update(Order).where(Order.id == order_id).values(looks=Order.looks + 1, updated_at=Order.updated_at)
-    )
+    count = unedited(Order, Order.id == order_id, looks=Order.looks + 1)
     row = db.session.execute(count.returning(Order.looks, Order.session_reference)).first()
     if row is None:
         raise OrderNotFound

@@ -8,7 +8,7 @@ and whatever the server does meanwhile.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,7 +18,6 @@ from uuid import UUID
 
 from sqlalchemy.exc import OperationalError
 
-from devforge_api.billing.errors import ProviderNotFound
 from devforge_api.billing.models import ProviderEvent
 from devforge_api.billing.queries import reconciling as queries
 from devforge_api.billing.service import inbox
@@ -35,6 +34,7 @@ BATCH = 100  # events a transaction
 LOOKS = 200  # that the schedule asks for at once, of each kind
 REACH = timedelta(days=1)
 STRETCH = timedelta(hours=6)  # of events, for one row of the outbox
+FindProvider = Callable[[str], Provider]  # by its name; may raise ProviderNotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,38 +73,30 @@ def unheard(provider: Provider, since: datetime, until: datetime) -> Iterator[To
         yield from (told for told in batch if told.event_id not in known)
 
 
-def act_on_event(providers: Mapping[str, Provider], event_id: UUID) -> Outcome:
+def act_on_event(find_provider: FindProvider, event_id: UUID) -> Outcome:
     """Act on an event of the inbox that waits, now instead of when the worker comes to it."""
     found = inbox.read(event_id)
-    return Outcome(None) if found is None else _tried(None, partial(_act, providers, *found))
+    return Outcome(None) if found is None else _tried(None, partial(_act, find_provider, *found))
 
 
-def _act(providers: Mapping[str, Provider], event: ProviderEvent, told: dict[str, Any]) -> Settled | None:
-    finish = act_on(_provider(providers, event.provider), event, told)
+def _act(find_provider: FindProvider, event: ProviderEvent, told: dict[str, Any]) -> Settled | None:
+    finish = act_on(find_provider(event.provider), event, told)
     with unit_of_work():
         return finish()
 
 
-def look_at(
-    providers: Mapping[str, Provider], order_id: UUID, provider_name: str, *, rehearsal: bool
-) -> Outcome:
+def look_at(find_provider: FindProvider, order_id: UUID, provider_name: str, *, rehearsal: bool) -> Outcome:
     """Look at an order and settle it; with no transaction open.
 
     :param rehearsal: take back what that has changed.
     """
 
     def settle() -> Settled:
-        finish = look(_provider(providers, provider_name), order_id)
+        finish = look(find_provider(provider_name), order_id)
         with rehearsed() if rehearsal else unit_of_work():
             return finish()
 
     return _tried(order_id, settle)
-
-
-def _provider(providers: Mapping[str, Provider], name: str) -> Provider:
-    if name not in providers:
-        raise ProviderNotFound
-    return providers[name]
 
 
 def _tried(order_id: UUID | None, settle: Callable[[], Settled | None]) -> Outcome:
@@ -123,16 +115,6 @@ def _tried(order_id: UUID | None, settle: Callable[[], Settled | None]) -> Outco
     if settled is None:
         return Outcome(order_id)
     return Outcome(settled.order_id, settled.changes)
-
-
-def suspects(since: datetime) -> Sequence[tuple[UUID, str]]:
-    """The orders that may have changed at their provider, and who that is."""
-    return queries.suspects(since)
-
-
-def waiting_events() -> Sequence[UUID]:
-    """The events of the inbox that wait, oldest first."""
-    return queries.waiting_events()
 
 
 def ask_for_news(provider_names: Iterable[str], now: datetime) -> int:

@@ -31,6 +31,7 @@ from devforge_api.core.outbox import emit
 BATCH = 500
 # How long before it is charged a period is told of.
 NOTICE = {Interval.MONTH: timedelta(days=3), Interval.YEAR: timedelta(days=14)}
+RUNNING = (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
 
 
 def look_again(now: datetime) -> int:
@@ -92,7 +93,7 @@ def _to_be_told(interval: Interval, now: datetime, until: datetime) -> Sequence[
         .where(
             OrderItem.position == 0,
             Price.interval == interval,
-            Subscription.status.in_([SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING]),
+            Subscription.status.in_(RUNNING),
             Subscription.cancel_at_period_end.is_(False),
             Subscription.current_period_end.between(now, until),
             untold,
@@ -105,6 +106,5 @@ def _to_be_told(interval: Interval, now: datetime, until: datetime) -> Sequence[
 
 def _is_charged(subscription: Subscription) -> bool:
     """Also after it was locked."""
-    runs = subscription.status in (SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING)
     told = subscription.renewal_told_for == subscription.current_period_end
-    return runs and not subscription.cancel_at_period_end and not told
+    return subscription.status in RUNNING and not subscription.cancel_at_period_end and not told

@@ -7,8 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
-
 from devforge_api.audit import service as audit
 from devforge_api.billing.models import Order, OrderStatus, Subscription, SubscriptionStatus
 from devforge_api.billing.queries import lock_order
@@ -18,7 +16,7 @@ from devforge_api.billing.service.providers.base import Snapshot
 from devforge_api.billing.service.recording import open_books, record
 from devforge_api.billing.service.standing import Access, Standing, standing
 from devforge_api.core.configured import days
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unedited
 from devforge_api.core.outbox import emit
 
 
@@ -60,8 +58,7 @@ def settle(order_id: UUID, snapshot: Snapshot, *, look: int, event_id: str | Non
         letters.tell_of_end(books, wanted.status)
     _end_at_provider(order, books.subscription, wanted)
     # No edit: who reads the order again finds it unchanged.
-    looked = {"settled_look": look, "updated_at": Order.updated_at}
-    db.session.execute(update(Order).where(Order.id == order.id).values(looked))
+    db.session.execute(unedited(Order, Order.id == order.id, settled_look=look))
     return Settled(order.id, order.status, (*books.news, *moved, *fulfillment.news))
 
 

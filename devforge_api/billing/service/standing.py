@@ -56,7 +56,7 @@ class Standing:
     """The outcome.
 
     :param hold: why its licences are suspended meanwhile.
-    :param until: when a subscription's licences expire; None: as their policy says.
+    :param until: when a subscription's licences expire; None: as their policy says, or not known yet.
     """
 
     status: OrderStatus
@@ -121,7 +121,8 @@ def _given_back(paid: Sequence[Payment], refunds: Sequence[Refund]) -> datetime 
     if not charged:
         return None
     # A change of price within a period is a payment of its own, and mostly the smaller one.
-    newest = {paid.id: paid.amount for paid in charged if paid.period_end == charged[-1].period_end}
+    last = charged[-1].period_end
+    newest = {payment.id: payment.amount for payment in charged if payment.period_end == last}
     back = [refund for refund in refunds if refund.payment_id in newest and refund.status in MOVED]
     if sum(refund.amount for refund in back) < sum(newest.values()):
         return None

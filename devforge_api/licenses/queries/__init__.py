@@ -23,6 +23,7 @@ from devforge_api.licenses.queries.lists import (
     lock_licenses,
     machines,
 )
+from devforge_api.licenses.queries.news import owners_after, release_story, story
 from devforge_api.licenses.queries.revocations import (
     entries_after,
     last_sequence,
@@ -53,6 +54,7 @@ __all__ = [
     "get_license_user", "get_machine", "get_readable_license", "has_components", "is_seated",
     "last_sequence", "least_recently_seen", "ledger", "license_users", "licenses", "listed",
     "lock_licenses", "machines", "machines_due", "may_use", "most_matching_components", "newest_version",
-    "oldest_machines", "own_entitlements", "own_entitlements_of", "owned_by", "plan_metadata",
-    "policies_with_heartbeat", "product_code", "published_at", "standings",
+    "oldest_machines", "own_entitlements", "own_entitlements_of", "owned_by", "owners_after",
+    "plan_metadata", "policies_with_heartbeat", "product_code", "published_at", "release_story",
+    "standings", "story",
 ]  # fmt: skip

@@ -8,14 +8,13 @@ from uuid import UUID
 from sqlalchemy import or_
 from sqlalchemy.orm.attributes import set_committed_value
 
-from devforge_api.core.db import affected
+from devforge_api.core.db import affected, unedited
 from devforge_api.licenses.errors import CheckInNotRequired
 from devforge_api.licenses.models import License, Policy
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.durations import later
 from devforge_api.licenses.service.record import tell
 from devforge_api.licenses.service.transitions import insist_on_life
-from devforge_api.licenses.service.unedited import unedited
 
 # A deadline that would move by less is left: who asks all the time writes once an hour.
 LEAST_STEP = timedelta(hours=1)
@@ -65,7 +64,7 @@ def renew_due(facts: Facts) -> datetime | None:
 def _move(license_id: UUID, due: datetime) -> bool:
     """Move the deadline on, never back."""
     earlier = or_(License.check_in_due_at.is_(None), License.check_in_due_at < due)
-    return affected(unedited(License.id == license_id, earlier, check_in_due_at=due)) == 1
+    return affected(unedited(License, License.id == license_id, earlier, check_in_due_at=due)) == 1
 
 
 def _tell_if_overdue(license_id: UUID, was_due: datetime | None, due: datetime, now: datetime) -> None:

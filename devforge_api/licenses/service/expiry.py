@@ -6,10 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import or_, select
 
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unedited
 from devforge_api.licenses.models import CauseKind, License, LicenseStatus
 from devforge_api.licenses.service.record import Cause, tell
-from devforge_api.licenses.service.unedited import unedited
 
 BATCH = 1_000
 
@@ -29,7 +28,7 @@ def tell_expired(now: datetime, *, batch: int = BATCH) -> int:
     )
     rows = db.session.execute(due).all()
     told = License.id.in_([row.id for row in rows])
-    db.session.execute(unedited(told, expiry_told_at=License.expires_at))
+    db.session.execute(unedited(License, told, expiry_told_at=License.expires_at))
     for row in rows:
         if row.status is not LicenseStatus.REVOKED:  # which ended before
             tell(

@@ -183,7 +183,7 @@ def revoke(license_: License, *, cause: Cause | None = None) -> License:
 
 def remove(license_: License) -> None:
     """Delete a locked licence, its machines and its ledger; the audit trail stays."""
-    tell("deleted", license_.id, {})
+    tell("deleted", license_.id, {}, user_id=str(license_.user_id or ""))
     db.session.delete(license_)
     db.session.flush()
 

@@ -6,14 +6,13 @@ from uuid import UUID
 
 from sqlalchemy import delete
 
-from devforge_api.core.db import affected, db
+from devforge_api.core.db import affected, db, unedited
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.errors import LicenseUserNotFound, UserLimitExceeded
 from devforge_api.licenses.models import License, LicenseUser
 from devforge_api.licenses.queries import find_license_user, get_license, get_license_user
 from devforge_api.licenses.service.limits import Limit
 from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.unedited import unedited
 from devforge_api.users import service as users
 
 
@@ -94,5 +93,5 @@ def _drop(license_id: UUID, user_id: UUID) -> bool:
 
 
 def _count(license_id: UUID, more: int) -> None:
-    statement = unedited(License.id == license_id, user_count=License.user_count + more)
+    statement = unedited(License, License.id == license_id, user_count=License.user_count + more)
     db.session.execute(statement.execution_options(synchronize_session="fetch"))

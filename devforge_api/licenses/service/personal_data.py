@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import and_, delete, or_, select, union_all, update
 
 from devforge_api.audit import service as audit
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unedited
 from devforge_api.core.personal_data import Erased, PersonalData, Row, Subject, rows, run
 from devforge_api.licenses.models import (
     LedgerEntry,
@@ -52,8 +52,7 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     locked = select(License.id).where(License.id.in_(concerned)).order_by(License.id).with_for_update()
     db.session.scalars(locked).all()
     ids = list(db.session.scalars(select(License.id).where(theirs)))
-    fewer = {"user_count": License.user_count - 1, "updated_at": License.updated_at}
-    run("licenses", "", update(License).where(License.id.in_(used)).values(fewer))
+    db.session.execute(unedited(License, License.id.in_(used), user_count=License.user_count - 1))
     gone = delete(LicenseUser).where(LicenseUser.user_id == subject.user_id)
     yield run("license_users", "removed", gone)
     yield run("trial_uses", "removed", delete(TrialUse).where(TrialUse.user_id == subject.user_id))
@@ -61,8 +60,8 @@ def _erase(subject: Subject) -> Iterator[Erased]:
     yield run("machines", "anonymized", names)
     for license_id in ids:  # those of a banned owner, who is none now
         revocations.note(license_id)
-    detached = {"user_id": None, "waiting_email_key": None, "updated_at": License.updated_at}
-    yield run("licenses", "anonymized", update(License).where(License.id.in_(ids)).values(**detached))
+    detached = unedited(License, License.id.in_(ids), user_id=None, waiting_email_key=None)
+    yield run("licenses", "anonymized", detached)
     ledger: Any = LedgerEntry.__table__  # the mapped class refuses every change
     spoken = and_(ledger.c.license_id.in_(ids), ledger.c.reason.is_not(None))
     yield run("license_ledger", "anonymized", update(ledger).where(spoken).values(reason=None))

@@ -18,7 +18,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from devforge_api.audit import service as audit
 from devforge_api.core.clock import rfc3339
-from devforge_api.core.db import db
+from devforge_api.core.db import db, unedited
 from devforge_api.licenses.errors import (
     CoreLimitExceeded,
     FingerprintTaken,
@@ -39,7 +39,6 @@ from devforge_api.licenses.queries import Facts, Seat, least_recently_seen
 from devforge_api.licenses.service import durations, trials
 from devforge_api.licenses.service.limits import Limit, limit_of
 from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.unedited import unedited
 from devforge_api.licenses.service.validation import is_dead, is_lost
 
 EVERYWHERE = UUID(int=0)  # in `unique_within`
@@ -202,7 +201,7 @@ def unseat(machine_id: UUID, *conditions: ColumnElement[bool]) -> int | None:
 def count(license_id: UUID, *, machines: int = 0, cores: int = 0, **more: Any) -> None:
     """Keep a locked licence's counts."""
     counts = {"machine_count": License.machine_count + machines, "core_count": License.core_count + cores}
-    db.session.execute(unedited(License.id == license_id, **counts, **more))
+    db.session.execute(unedited(License, License.id == license_id, **counts, **more))
 
 
 def offer(facts: Facts) -> dict[str, Any]:

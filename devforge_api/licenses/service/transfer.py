@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from devforge_api.audit import service as audit
-from devforge_api.core.db import affected, db
+from devforge_api.core.db import affected, db, unedited
 from devforge_api.core.errors import ValidationFailed
 from devforge_api.licenses.errors import FingerprintTaken
 from devforge_api.licenses.models import (
@@ -35,7 +35,6 @@ from devforge_api.licenses.service.renewal import waits_to_begin
 from devforge_api.licenses.service.rotation import write_to
 from devforge_api.licenses.service.seats import remove_machine, unique_within
 from devforge_api.licenses.service.transitions import insist_on_life
-from devforge_api.licenses.service.unedited import unedited
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +138,7 @@ def _end_what_the_former_owner_holds(license_: License, now: datetime, cause: Ca
     for machine in db.session.scalars(machines).all():
         remove_machine(machine)
     if affected(delete(LicenseUser).where(LicenseUser.license_id == license_.id)):
-        db.session.execute(unedited(License.id == license_.id, user_count=0))
+        db.session.execute(unedited(License, License.id == license_.id, user_count=0))
         tell("users_changed", license_.id, {"user_count": (license_.user_count, 0)}, cause=cause)
     replace_key(license_, now=now, until=None, cause=cause)
 

@@ -9,13 +9,12 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.exc import IntegrityError
 
-from devforge_api.core.db import affected, db
+from devforge_api.core.db import affected, db, unedited
 from devforge_api.core.errors import IdempotencyKeyReused
 from devforge_api.licenses.errors import UsesInvalid, UsesLimitExceeded
 from devforge_api.licenses.models import License, LicenseStatus, Policy, UsageRequest
 from devforge_api.licenses.queries import Facts
 from devforge_api.licenses.service.record import tell
-from devforge_api.licenses.service.unedited import unedited
 from devforge_api.licenses.service.validation import STANDING, Scope, insist_on, known_facts
 
 MOST_USES = 2**31 - 1  # what the column holds
@@ -97,7 +96,7 @@ def reset(facts: Facts) -> Uses:
 
 def _add(license_id: UUID, more: int, *conditions: ColumnElement[bool]) -> int | None:
     """The new number; None: the conditions do not hold."""
-    counted = unedited(License.id == license_id, *conditions, uses=License.uses + more)
+    counted = unedited(License, License.id == license_id, *conditions, uses=License.uses + more)
     after = db.session.scalar(counted.returning(License.uses))
     if after is not None:
         tell("used", license_id, {"uses": (after - more, after)})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, or_, select, update
+from sqlalchemy import delete, or_, select
 
-from devforge_api.core.db import affected
+from devforge_api.core.db import affected, unedited
 from devforge_api.webhooks.models import DeliveryStatus, WebhookDelivery, WebhookEndpoint, WebhookMessage
 
 KEPT = timedelta(days=30)
@@ -30,13 +30,8 @@ def purge(now: datetime) -> int:
 
 def forget_secrets(now: datetime) -> None:
     """Secrets that were rotated away sign no more after their time, and are not kept either."""
-    endpoint = WebhookEndpoint
-    values = {
-        "previous_secret": None,
-        "previous_secret_until": None,
-        "updated_at": endpoint.updated_at,
-    }
-    affected(_unsynchronized(update(endpoint).where(endpoint.previous_secret_until <= now).values(**values)))
+    over = WebhookEndpoint.previous_secret_until <= now
+    affected(unedited(WebhookEndpoint, over, previous_secret=None, previous_secret_until=None))
 
 
 def _unsynchronized(statement: Any) -> Any:

@@ -173,7 +173,7 @@ def insist_on_right(endpoint: WebhookEndpoint, *, for_everybody: bool) -> None:
         raise Forbidden
 
 
-def unedited(endpoint: WebhookEndpoint) -> None:
+def not_edited(endpoint: WebhookEndpoint) -> None:
     """What is written into the row is not its owner's doing: ``updated_at`` stays."""
     flag_modified(endpoint, "updated_at")
 

@@ -20,7 +20,7 @@ from devforge_api.webhooks.models import (
     WebhookEndpoint,
     WebhookMessage,
 )
-from devforge_api.webhooks.service.endpoints import unedited
+from devforge_api.webhooks.service.endpoints import not_edited
 from devforge_api.webhooks.service.telling import ask_for, compose, restart
 
 TEST = "webhook.test"
@@ -113,4 +113,4 @@ def _wake(endpoint: WebhookEndpoint) -> None:
     """Somebody waits for it: a rest is over, but not the trial."""
     if endpoint.resting_until is not None:
         endpoint.resting_until = None
-        unedited(endpoint)
+        not_edited(endpoint)

@@ -31,7 +31,7 @@ from devforge_api.webhooks.models import (
     WebhookMessage,
 )
 from devforge_api.webhooks.service import signing, waiting
-from devforge_api.webhooks.service.endpoints import disable, unedited
+from devforge_api.webhooks.service.endpoints import disable, not_edited
 from devforge_api.webhooks.service.schedule import LONGEST_REST, delay_after, rest_after, retry_after
 from devforge_api.webhooks.service.telling import DUE, endpoint_due, trusted_roles
 
@@ -97,7 +97,7 @@ def claim(delivery_id: UUID, now: datetime) -> Call | None:
         return None
     if trial:
         endpoint.busy_until = until
-        unedited(endpoint)
+        not_edited(endpoint)
     return Call(
         delivery.id,
         endpoint.id,
@@ -217,7 +217,7 @@ def _give_up(delivery: WebhookDelivery) -> None:
 
 def _mark(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
     """What an attempt tells of the endpoint itself; its owner has edited nothing."""
-    unedited(endpoint)
+    not_edited(endpoint)
     endpoint.busy_until = None
     if outcome.error == "timed_out":
         endpoint.timeouts += 1

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +10,7 @@ from uuid import UUID
 import stripe
 
 from devforge_api.billing.errors import InvalidSignature
+from devforge_api.billing.service.providers import events
 from devforge_api.billing.service.providers.base import Told
 from devforge_api.billing.service.providers.stripe_client import StripeApi
 from devforge_api.billing.service.providers.stripe_objects import (
@@ -25,12 +24,10 @@ from devforge_api.billing.service.providers.stripe_objects import (
 )
 from devforge_api.core.clock import utc_now
 
-TOLERANCE_SECONDS = 300  # into the past and, which the library does not look at, into the future
 REMEMBERED = timedelta(days=30)  # Stripe lists no older events
 # Of one listing: Stripe begins with the newest, we with the oldest. All of it must be read in one go.
 WINDOW = timedelta(hours=3)
 PAGE = 100
-NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
 
 # Stripe lists by at most twenty kinds.
 LISTED = (
@@ -77,22 +74,18 @@ def read_event(body: bytes, headers: Mapping[str, str], secrets: Iterable[str]) 
     :raises InvalidSignature: it is not, or not about now.
     :raises ValueError: it is signed, and no event that can be read.
     """
-    header = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+    header = events.header(headers, "Stripe-Signature")
     # The library compares text, which fails where it is not ASCII, and takes the body for UTF-8.
     if not header.isascii() or not any(_verified(body, header, secret) for secret in secrets):
         raise InvalidSignature
-    if _told_at(header) > utc_now().timestamp() + TOLERANCE_SECONDS:
+    if _told_at(header) > utc_now().timestamp() + events.TOLERANCE:  # the library looks into the past alone
         raise InvalidSignature
-    try:
-        payload = json.loads(body.decode())
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return as_told(payload)
+    return events.read(body)
 
 
 def _verified(body: bytes, header: str, secret: str) -> bool:
     try:
-        stripe.WebhookSignature.verify_header(body, header, secret, TOLERANCE_SECONDS)
+        stripe.WebhookSignature.verify_header(body, header, secret, events.TOLERANCE)
     except (stripe.SignatureVerificationError, UnicodeDecodeError):
         return False
     return True
@@ -101,14 +94,6 @@ def _verified(body: bytes, header: str, secret: str) -> bool:
 def _told_at(header: str) -> int:
     """The time of a header that was verified: the first one in it, which is what was signed."""
     return next(int(value) for name, _, value in (p.partition("=") for p in header.split(",")) if name == "t")
-
-
-def as_told(payload: Any) -> Told:
-    """An event. :raises ValueError: it is none."""
-    event_id, kind = part(payload, "id"), part(payload, "type")
-    if not all(isinstance(text, str) and NAME.fullmatch(text) for text in (event_id, kind)):
-        raise ValueError("an event has an id and a type")
-    return Told(event_id, kind, dict(payload))
 
 
 # --- whose --------------------------------------------------------------------------------------
@@ -197,7 +182,7 @@ def listed(api: StripeApi, since: datetime, until: datetime) -> Iterator[Told]:
     while start <= until:
         end = min(start + WINDOW, until)
         with api.calling():
-            found = [as_told(payload) for payload in _window(api, start, end)]
+            found = [events.as_told(payload) for payload in _window(api, start, end)]
         yield from reversed(found)
         start = end + timedelta(seconds=1)
 

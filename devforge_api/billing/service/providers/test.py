@@ -7,7 +7,6 @@ transactions, and tells what has changed by signed events, which it puts into th
 from __future__ import annotations
 
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,6 +20,7 @@ from sqlalchemy import select
 from devforge_api.billing.errors import CheckoutNotFound, InvalidSignature, ProviderRefused
 from devforge_api.billing.models import TestCheckout
 from devforge_api.billing.service import inbox
+from devforge_api.billing.service.providers import events
 from devforge_api.billing.service.providers.base import (
     Checkout,
     CheckoutRequest,
@@ -38,8 +38,6 @@ from devforge_api.core.signing import pseudonym, secrets_for
 PAGES = "/billing/test/checkouts"
 SIGNATURE = "Test-Signature"
 SIGNING = "billing test events"
-NAME = re.compile(r"[A-Za-z0-9_.:-]{1,255}")
-TOLERANCE = 300  # seconds between an event's signature and its arrival, either way
 
 
 class TestProvider:
@@ -116,25 +114,15 @@ class TestProvider:
 
     def read_event(self, body: bytes, headers: Mapping[str, str]) -> Told:
         """The event of a webhook call, signed by `sign`."""
-        given = next((value for name, value in headers.items() if name.title() == SIGNATURE), "")
+        given = events.header(headers, SIGNATURE)
         found = re.fullmatch(r"t=([0-9]{1,12})((?:,v1=[0-9a-f]{64}){1,5})", given)
-        if found is None:
-            raise InvalidSignature
-        if abs(utc_now().timestamp() - int(found[1])) > TOLERANCE:
+        if found is None or abs(utc_now().timestamp() - int(found[1])) > events.TOLERANCE:
             raise InvalidSignature
         good = {_signature(secret, found[1], body) for secret in secrets_for(SIGNING)}
         offered = found[2].replace(",v1=", " ").split()
         if not any(hmac.compare_digest(one, other) for one in offered for other in good):
             raise InvalidSignature
-        try:
-            payload = json.loads(body)
-        except RecursionError as error:
-            raise ValueError("nested too deeply") from error
-        if not isinstance(payload, dict) or not all(
-            isinstance(payload.get(name), str) and NAME.fullmatch(payload[name]) for name in ("id", "type")
-        ):
-            raise ValueError("no event")
-        return Told(payload["id"], payload["type"], payload)
+        return events.read(body)
 
     def order_of(self, payload: Mapping[str, Any]) -> UUID | None:
         """Which order of ours an event concerns."""
