@@ -1,6 +1,4 @@
-"""What users are told, and how."""
-
-from __future__ import annotations
+"""The domain's one blueprint; its modules add their routes to it."""
 
 from devforge_api.core.api import Blueprint
 from devforge_api.notifications import models  # noqa: F401 - its tables
