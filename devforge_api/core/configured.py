@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import parseaddr
 
 from flask import current_app
 
@@ -10,3 +11,14 @@ from flask import current_app
 def days(name: str) -> timedelta:
     """A setting that counts days."""
     return timedelta(days=current_app.config[name])
+
+
+def public_url() -> str:
+    """The address that users see, without a slash at its end."""
+    url: str = current_app.config["PUBLIC_URL"]
+    return url.rstrip("/")
+
+
+def sender_address() -> str:
+    """The address that letters are from."""
+    return parseaddr(current_app.config["MAIL_FROM"])[1]
