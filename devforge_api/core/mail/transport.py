@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from flask import current_app
 
+from devforge_api.core.cord import Cord
 from devforge_api.core.outbox import Undeliverable
 
 CONNECT_SECONDS = 5.0
@@ -179,7 +180,7 @@ class Server:
         :raises NotNow: no connection, no encryption, or no end.
         :raises smtplib.SMTPException: the server's refusal, the login's among them as `NotNow`.
         """
-        cord = _Cord()
+        cord = Cord()
         future: Future[Result] = Future()
 
         def run() -> None:
@@ -204,7 +205,7 @@ class Server:
             raise NotNow(f"{self.host}:{self.port}: {error.strerror or error}") from None
 
     @contextmanager
-    def _connection(self, cord: _Cord) -> Iterator[smtplib.SMTP]:
+    def _connection(self, cord: Cord) -> Iterator[smtplib.SMTP]:
         context = ssl.create_default_context()
         if self.scheme == "smtps":
             line: smtplib.SMTP = _TlsLine(self.ourselves, cord, context)
@@ -235,42 +236,10 @@ class Server:
             cord.release()
 
 
-class _Cord:
-    """Breaks a connection off from another thread: also under TLS, and before there is one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._pulled = False
-
-    def tie(self, connected: socket.socket) -> None:
-        """Hold on to a connection, whatever is wrapped around it later."""
-        with self._lock:
-            if self._pulled:
-                connected.close()
-                raise OSError("too late")
-            self._socket = connected.dup()
-
-    def pull(self) -> None:
-        """End it, now or as soon as it is there."""
-        with self._lock:
-            self._pulled = True
-            if self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def release(self) -> None:
-        """Let go."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
-
-
 class _Line(smtplib.SMTP):
     """A connection that can be broken off."""
 
-    def __init__(self, ourselves: str, cord: _Cord) -> None:
+    def __init__(self, ourselves: str, cord: Cord) -> None:
         self._cord = cord
         super().__init__(local_hostname=ourselves)
 
@@ -284,7 +253,7 @@ class _Line(smtplib.SMTP):
 class _TlsLine(_Line):
     """The same, encrypted from the first byte."""
 
-    def __init__(self, ourselves: str, cord: _Cord, context: ssl.SSLContext) -> None:
+    def __init__(self, ourselves: str, cord: Cord, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__(ourselves, cord)
 
