@@ -73,7 +73,7 @@ class PushSubscription(Timestamps, Model):
     """A browser that takes push messages (RFC 8030, RFC 8291)."""
 
     __tablename__ = "push_subscriptions"
-    __table_args__ = (Index("ix_push_subscriptions_user_id", "user_id"),)
+    __table_args__ = (Index("ix_push_subscriptions_user_id_created_at", "user_id", "created_at", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))

@@ -13,8 +13,10 @@ from devforge_api.core import fields
 from devforge_api.core.schemas import BaseSchema, ResourceSchema
 from devforge_api.notifications import catalogue
 from devforge_api.notifications.models import Channel, Kind, Notification
+from devforge_api.notifications.words import Text
 
 EXAMPLE_ID = "0199f0a0-7c1e-7a54-8d3f-6f1f3d1b2c4d"
+EXAMPLE_POINT = "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
 MOMENT = "2026-01-15T09:30:00Z"
 
 
@@ -64,7 +66,7 @@ class NotificationSchema(ResourceSchema):
     created_at = fields.Timestamp(dump_only=True, metadata={"example": MOMENT})
 
 
-def _words(row: Notification) -> catalogue.Text:
+def _words(row: Notification) -> Text:
     return catalogue.words_of(row, row.locale)
 
 
@@ -146,7 +148,7 @@ class PushKeySchema(BaseSchema):
         required=True,
         metadata={
             "description": "`applicationServerKey` of `PushManager.subscribe`, in base64url.",
-            "example": "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM",
+            "example": EXAMPLE_POINT,
         },
     )
 
@@ -191,9 +193,7 @@ class PushKeysSchema(BaseSchema):
 
     p256dh = _Point(
         required=True,
-        metadata={
-            "example": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4"
-        },
+        metadata={"example": EXAMPLE_POINT},
     )
     auth = _Secret(required=True, metadata={"example": "BTBZMqHH6r4Tts7J_aSIgg"})
 

@@ -39,6 +39,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_mail_suppressions_created_at"), "mail_suppressions", ["created_at"])
 
     op.create_table(
+        "push_keys",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("private_key", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_push_keys")),
+    )
+    op.create_table(
         "webhook_messages",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("event", sa.String(length=64), nullable=False),
@@ -181,6 +188,12 @@ def upgrade() -> None:
         op.f("ix_notifications_user_id_created_at"), "notifications", ["user_id", "created_at", "id"]
     )
     op.create_index(
+        op.f("ix_notifications_user_id_event"), "notifications", ["user_id", "event", "created_at", "id"]
+    )
+    op.create_index(
+        op.f("ix_notifications_user_id_kind"), "notifications", ["user_id", "kind", "created_at", "id"]
+    )
+    op.create_index(
         op.f("ix_notifications_user_id_read_at"), "notifications", ["user_id", "read_at", "created_at", "id"]
     )
 
@@ -201,7 +214,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
         sa.UniqueConstraint("endpoint_hash", name=op.f("uq_push_subscriptions_endpoint_hash")),
     )
-    op.create_index(op.f("ix_push_subscriptions_user_id"), "push_subscriptions", ["user_id"])
+    op.create_index(
+        op.f("ix_push_subscriptions_user_id_created_at"),
+        "push_subscriptions",
+        ["user_id", "created_at", "id"],
+    )
 
     op.create_table(
         "realtime_tickets",
@@ -380,9 +397,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id", "id"])
 
+    op.add_column("mails", sa.Column("suppressed_at", sa.DateTime(timezone=True), nullable=True))
+
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("mails", "suppressed_at")
+
     op.drop_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts")
 
     op.drop_table("webhook_attempts")
@@ -402,10 +423,12 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_realtime_tickets_expires_at"), "realtime_tickets")
 
     op.drop_table("realtime_tickets")
-    op.drop_index(op.f("ix_push_subscriptions_user_id"), "push_subscriptions")
+    op.drop_index(op.f("ix_push_subscriptions_user_id_created_at"), "push_subscriptions")
 
     op.drop_table("push_subscriptions")
     op.drop_index(op.f("ix_notifications_user_id_read_at"), "notifications")
+    op.drop_index(op.f("ix_notifications_user_id_kind"), "notifications")
+    op.drop_index(op.f("ix_notifications_user_id_event"), "notifications")
     op.drop_index(op.f("ix_notifications_user_id_created_at"), "notifications")
     op.drop_index(op.f("ix_notifications_created_at"), "notifications")
 
@@ -422,6 +445,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_messages_created_at"), "webhook_messages")
 
     op.drop_table("webhook_messages")
+    op.drop_table("push_keys")
     op.drop_index(op.f("ix_mail_suppressions_created_at"), "mail_suppressions")
 
     op.drop_table("mail_suppressions")

@@ -32,11 +32,12 @@ class _Whole(UnstructuredHeader):
 
     def fold(self, *, policy: Policy) -> str:
         """The header on one line, which may have 998 characters (RFC 5322 section 2.1.1)."""
-        return f"{self.name}: {self}{policy.linesep}"
+        header: Any = self  # the registry makes it one
+        return f"{header.name}: {header}{policy.linesep}"
 
 
 _HEADERS = HeaderRegistry()
-_HEADERS.map_to_type("list-unsubscribe", _Whole)
+_HEADERS.map_to_type("list-unsubscribe", _Whole)  # type: ignore[arg-type] # as the library's own are
 _POLICY = default.clone(header_factory=_HEADERS)
 
 

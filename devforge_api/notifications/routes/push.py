@@ -86,9 +86,7 @@ class PushSubscriptions(MethodView):
     @unit_of_work()
     def delete(self, query: dict[str, str]) -> None:
         """Unsubscribe a browser by the hash of its endpoint"""
-        browsers.remove(
-            queries.get_push_subscription_at(query["endpoint_hash"], user_id=principal().user_id)
-        )
+        browsers.remove(queries.get_push_subscription_at(query["endpoint_hash"], user_id=principal().user_id))
 
 
 @blp.route("/push-subscriptions/<uuid:subscription_id>")

@@ -40,9 +40,7 @@ def mark_all(user_id: UUID, *, before: datetime | None) -> Marked:
     :param before: that moment included; None: now.
     """
     until = before or utc_now()
-    changed = _change(
-        user_id, True, Notification.created_at <= until, Notification.read_at.is_(None)
-    )
+    changed = _change(user_id, True, Notification.created_at <= until, Notification.read_at.is_(None))
     return _told(user_id, changed, read=True, before=rfc3339(until))
 
 

@@ -71,9 +71,7 @@ def turn_off(user_id: UUID, kind: Kind, channel: Channel) -> None:
 
 
 def _write(user_id: UUID, kind: Kind, channel: Channel, *, enabled: bool) -> None:
-    statement = insert_into(Preference).values(
-        user_id=user_id, kind=kind, channel=channel, enabled=enabled
-    )
+    statement = insert_into(Preference).values(user_id=user_id, kind=kind, channel=channel, enabled=enabled)
     keys = [Preference.user_id, Preference.kind, Preference.channel]
     db.session.execute(statement.on_conflict_do_update(index_elements=keys, set_={"enabled": enabled}))
 

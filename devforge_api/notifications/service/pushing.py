@@ -82,7 +82,7 @@ def _refused(
     status = error.status_code
     if status in GONE:
         return partial(_forget, subscription_id)
-    if status is None or 300 <= status < 500 and status not in LATER:
+    if status is None or (300 <= status < 500 and status not in LATER):
         raise Undeliverable(f"{host}: {status or 'the message cannot be encrypted'}") from None
     again = retry_at(error.retry_after, utc_now()) if status in LATER else None
     if again is None:
