@@ -27,6 +27,15 @@ class LinkSchema(BaseSchema):
     id = fields.String(required=True, metadata={"example": EXAMPLE_ID})
 
 
+def _words(row: Notification) -> Text:
+    return catalogue.words_of(row, row.locale)
+
+
+def _link(row: Notification) -> dict[str, str] | None:
+    link = catalogue.link_of(row)
+    return None if link is None else {"type": link.type, "id": link.id}
+
+
 class NotificationSchema(ResourceSchema):
     """What a user is told. Title and body are in the language of the profile's locale."""
 
@@ -44,7 +53,7 @@ class NotificationSchema(ResourceSchema):
         },
     )
     link = fields.Function(
-        lambda row: _link(row),
+        _link,
         metadata={
             "type": ["object", "null"],
             "description": "What it is about: `type` and `id` of a resource.",
@@ -64,15 +73,6 @@ class NotificationSchema(ResourceSchema):
     )
     read_at = fields.Timestamp(dump_only=True, allow_none=True, metadata={"example": None})
     created_at = fields.Timestamp(dump_only=True, metadata={"example": MOMENT})
-
-
-def _words(row: Notification) -> Text:
-    return catalogue.words_of(row, row.locale)
-
-
-def _link(row: Notification) -> dict[str, str] | None:
-    link = catalogue.link_of(row)
-    return None if link is None else {"type": link.type, "id": link.id}
 
 
 class MarkSchema(BaseSchema):

@@ -24,7 +24,7 @@ EN = {
 }
 DE = {
     "error": "Das hat nicht geklappt",
-    "UNSUBSCRIBE_LINK_INVALID": "Dieser Link ist nicht vollständig. Öffnen Sie ihn noch einmal aus dem Brief.",
+    "UNSUBSCRIBE_LINK_INVALID": "Dieser Link ist nicht vollständig. Öffnen Sie ihn im Brief noch einmal.",
     "RATE_LIMITED": "Zu viele Versuche. Warten Sie eine Minute, und versuchen Sie es wieder.",
     "MAINTENANCE": "Wir arbeiten gerade am Dienst. Versuchen Sie es später noch einmal.",
     "unknown": "Etwas ist schiefgegangen. Bitte versuchen Sie es noch einmal.",
