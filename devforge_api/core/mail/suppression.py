@@ -94,7 +94,9 @@ def _rename(present: str, former: Sequence[str]) -> None:
         db.session.flush()
 
 
-def listed(*, limit: int) -> list[MailSuppression]:
-    """The list, the newest first."""
+def listed(*, limit: int, address: str | None = None) -> list[MailSuppression]:
+    """The list, the newest first; or of it one address."""
     newest = select(MailSuppression).order_by(MailSuppression.created_at.desc()).limit(limit)
+    if address is not None:
+        newest = newest.where(MailSuppression.counted_as.in_(names_of(address)))
     return list(db.session.scalars(newest))
