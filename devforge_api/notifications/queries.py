@@ -137,13 +137,17 @@ def get_push_subscription(
     return _one(push_subscriptions(user_id).where(PushSubscription.id == subscription_id), for_update)
 
 
-def get_push_subscription_at(endpoint_hash: str, *, user_id: UUID) -> PushSubscription:
-    """One of a user's browsers by its endpoint, locked until commit.
+def get_push_subscription_at(
+    endpoint_hash: str, *, user_id: UUID, for_update: bool = False
+) -> PushSubscription:
+    """One of a user's browsers by its endpoint.
 
     :param endpoint_hash: SHA-256 of the endpoint's address, in hexadecimal digits.
+    :param for_update: lock the row until commit.
     :raises PushSubscriptionNotFound: it is another's, or there is none.
     """
-    return _one(push_subscriptions(user_id).where(PushSubscription.endpoint_hash == endpoint_hash), True)
+    there = push_subscriptions(user_id).where(PushSubscription.endpoint_hash == endpoint_hash)
+    return _one(there, for_update)
 
 
 def _one(statement: Select[PushSubscription], for_update: bool) -> PushSubscription:

@@ -208,7 +208,7 @@ class PushSubscriptionCreateSchema(BaseSchema):
         load_only=True,
         allow_none=True,
         metadata={
-            "type": ["number", "null"],
+            "type": "number",
             "description": "The browser's word, ignored: its push service tells.",
         },
     )
@@ -230,17 +230,3 @@ class PushSubscriptionSchema(ResourceSchema):
     last_delivered_at = fields.Timestamp(dump_only=True, allow_none=True, metadata={"example": MOMENT})
     created_at = fields.Timestamp(dump_only=True, metadata={"example": MOMENT})
     updated_at = fields.Timestamp(dump_only=True, metadata={"example": MOMENT})
-
-
-class PushSubscriptionAtSchema(BaseSchema):
-    """By its endpoint."""
-
-    endpoint_hash = fields.Text(
-        required=True,
-        min=64,
-        max=64,
-        metadata={
-            "description": "SHA-256 of the endpoint's address, in hexadecimal digits.",
-            "example": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        },
-    )

@@ -9,9 +9,11 @@ import pytest
 from devforge_api.auth.models import Identity
 from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.notifications.service import browsers
 from devforge_api.users.models import Role
 from tests.factories import V1, code_of
 from tests.factories.billing import Books
+from tests.factories.notifications import Browser, tell
 
 # Whose `{id}` it is, is no secret to these.
 PUBLIC_DOCUMENT = "/api/v1/openapi.json"
@@ -42,6 +44,12 @@ def existing(api):
     with api.app.app_context(), unit_of_work():
         identity = Identity(user_id=owner.id, provider="acme", subject="1")
         db.session.add(identity)
+    tell(api, [owner])
+    notification = api.get("/notifications", by=owner).json["data"][0]["id"]
+    with api.app.app_context(), unit_of_work():
+        browser = Browser.at("https://push.example.net/x")
+        keys = browser.subscription["keys"]
+        subscribed = browsers.register(owner.id, endpoint=browser.endpoint, **keys, user_agent=None)
     release = api.release(license_.product_id, "1.0", draft=True)
     resources = {
         "products": license_.product_id,
@@ -67,6 +75,9 @@ def existing(api):
             "refund_id": refund.id,
             "invoice_id": invoice.id,
             "subscription_id": subscription.id,
+            "notification_id": notification,
+            "push_subscription_id": subscribed.id,
+            "endpoint_hash": subscribed.endpoint_hash,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,
@@ -156,7 +167,7 @@ def test_the_owner_or_an_admin_reaches_what_a_stranger_does_not(api, existing):
     for method, rule, access in routes(api.app):
         if method == "GET" and rule.arguments and "provider" not in rule.arguments:
             # What is personal is the owner's alone.
-            who = existing.owner if access.scope in PERSONAL else admin
+            who = existing.owner if access.scope in PERSONAL | {"notifications:read"} else admin
             assert api.get(path_of(rule, existing(rule)), by=who).status_code == 200, str(rule)
             reached += 1
     assert reached >= 9

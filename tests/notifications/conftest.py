@@ -4,6 +4,7 @@ from sqlalchemy import select
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.realtime.feed import FeedEvent
 from devforge_api.users.models import User
+from tests.receiver import receiver
 
 
 @pytest.fixture
@@ -25,3 +26,21 @@ def set_locale(api):
             db.session.get_one(User, person.id).locale = locale
 
     return change
+
+
+@pytest.fixture
+def push_api(make_api, app):
+    """An application that may call this machine."""
+    return make_api(
+        DEVFORGE_LOCAL_DESTINATIONS="loopback",
+        DEVFORGE_MAIL_FROM="Dev Forge <help@example.org>",
+        OUTBOUND_SECONDS=2.0,
+    )
+
+
+@pytest.fixture
+def service():
+    """A push service."""
+    with receiver() as found:
+        found.always = 201
+        yield found

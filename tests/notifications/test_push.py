@@ -1,10 +1,7 @@
 """Web Push: to a real server, read as a browser reads it; and servers that mean no good."""
 
-import hashlib
 import json
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from threading import Barrier
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -17,45 +14,22 @@ from devforge_api.core import outbound
 from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
-from devforge_api.notifications.models import Notification, PushKey, PushSubscription
+from devforge_api.notifications.models import Notification
 from devforge_api.notifications.service import pushing
-from devforge_api.notifications.service.browsers import MOST
 from tests.factories import code_of
-from tests.factories.notifications import LICENSE, Browser, base64url, tell
+from tests.factories.notifications import LICENSE, Browser, tell
+from tests.notifications.push import PATH, subscribe, subscriptions
 from tests.receiver import dripping, receiver
 
-PATH = "/notifications/push-subscriptions"
-
 
 @pytest.fixture
-def api(make_api, app):
-    return make_api(
-        DEVFORGE_LOCAL_DESTINATIONS="loopback",
-        DEVFORGE_MAIL_FROM="Dev Forge <help@example.org>",
-        OUTBOUND_SECONDS=2.0,
-    )
-
-
-@pytest.fixture
-def service():
-    """A push service."""
-    with receiver() as found:
-        found.always = 201
-        yield found
+def api(push_api):
+    return push_api
 
 
 @pytest.fixture
 def ada(api):
     return api.person()
-
-
-def subscribe(api, person, endpoint):
-    """A browser of a person's, as it subscribes: with the server's key."""
-    assert api.get("/notifications/push-key", by=person).status_code == 200
-    browser = Browser.at(endpoint)
-    made = api.post(PATH, browser.subscription, by=person)
-    assert made.status_code == 201, made.json
-    return browser, made.json["data"]["id"]
 
 
 def due(app):
@@ -67,10 +41,6 @@ def due(app):
             (row.status, row.attempts, (row.next_attempt_at - now).total_seconds(), row.error or "")
             for row in rows.all()
         ]
-
-
-def subscriptions(api, person):
-    return api.get(PATH, by=person).json["data"]
 
 
 # --- a message ---------------------------------------------------------------------------------
@@ -186,15 +156,11 @@ def test_a_push_service_says_when_it_wants_to_be_asked_again(api, ada, service, 
     service.replies = [(status, {"Retry-After": "120"})]
     tell(api, [ada])
     api.deliver()
-    first, second = (
-        sorted(due(api.app), key=lambda one: one[2])[-1],
-        min(due(api.app), key=lambda one: one[1]),
-    )
-    assert second[0] is OutboxStatus.PENDING
-    assert 100 < second[2] <= 120
+    done, waiting = sorted(due(api.app), key=lambda one: one[0] is OutboxStatus.PENDING)
+    assert (done[0], waiting[0]) == (OutboxStatus.DELIVERED, OutboxStatus.PENDING)
+    assert 100 < waiting[2] <= 120
     assert api.deliver() == 0
     assert len(service.received) == 1
-    assert first is not None
     with api.app.app_context(), unit_of_work():
         db.session.execute(update(OutboxRow).values(next_attempt_at=utc_now()))
     api.deliver()
@@ -297,100 +263,3 @@ def test_a_name_that_means_an_inner_address_later_causes_no_request(make_api, ap
     assert service.received == []
     ((state, _, _, error),) = due(api.app)
     assert (state, "DestinationRefused" in error) == (OutboxStatus.PENDING, True)
-
-
-# --- subscriptions ---------------------------------------------------------------------------------
-def test_the_key_is_made_once_and_kept_encrypted(api):
-    person, start = api.person(), Barrier(4)
-
-    def ask(_):
-        start.wait()
-        return api.get("/notifications/push-key", by=person).json["data"]["public_key"]
-
-    with ThreadPoolExecutor(4) as pool:
-        assert len(set(pool.map(ask, range(4)))) == 1
-    with api.app.app_context():
-        (row,) = db.session.scalars(select(PushKey))
-        assert "PRIVATE" not in row.private_key
-
-
-def test_a_browser_stands_there_once_and_its_address_nowhere(api, ada, service):
-    browser, first = subscribe(api, ada, service.url)
-    again = api.post(PATH, browser.subscription, by=ada, headers={"User-Agent": "Firefox/146"})
-    assert again.json["data"]["id"] == first
-    assert again.headers["Location"].endswith(f"{PATH}/{first}")
-    (shown,) = subscriptions(api, ada)
-    assert shown == again.json["data"] == api.get(f"{PATH}/{first}", by=ada).json["data"]
-    assert shown["user_agent"] == "Firefox/146"
-    assert shown["endpoint_hash"] == hashlib.sha256(service.url.encode()).hexdigest()
-    assert service.url not in json.dumps(shown)
-    with api.app.app_context():
-        (row,) = db.session.scalars(select(PushSubscription))
-        assert service.url not in row.endpoint
-        assert base64url(browser.auth) not in row.keys
-
-
-def test_a_shared_browser_is_whose_who_uses_it_now(api, ada, service):
-    browser, _ = subscribe(api, ada, service.url)
-    tell(api, [ada])  # on its way when the browser changes hands
-    eve = api.person()
-    assert api.post(PATH, browser.subscription, by=eve).status_code == 201
-    assert subscriptions(api, ada) == []
-    api.deliver()
-    assert service.received == []
-    tell(api, [eve])
-    api.deliver()
-    assert len(service.received) == 1
-
-
-def test_a_user_has_a_bounded_number_of_browsers_also_at_once(api, ada, service):
-    for number in range(MOST - 2):
-        subscribe(api, ada, f"{service.url}/{number}")
-    start = Barrier(4)
-
-    def another(number):
-        start.wait()
-        return api.post(PATH, Browser.at(f"{service.url}/more/{number}").subscription, by=ada)
-
-    with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(another, range(4)))
-    assert sorted(one.status_code for one in answers) == [201, 201, 409, 409]
-    refused = next(one for one in answers if one.status_code == 409)
-    assert code_of(refused) == "TOO_MANY_PUSH_SUBSCRIPTIONS"
-    assert refused.json["error"]["params"] == {"limit": MOST}
-    again = api.post(PATH, Browser.at(f"{service.url}/0").subscription, by=ada)
-    assert again.status_code == 201  # one that is there already
-
-
-def test_a_browser_is_removed_by_its_id_or_by_its_endpoint(api, ada, service):
-    _, first = subscribe(api, ada, service.url)
-    assert api.delete(f"{PATH}/{first}", by=ada).status_code == 204
-    subscribe(api, ada, service.url)
-    hashed = hashlib.sha256(service.url.encode()).hexdigest()
-    eve = api.person()
-    refused = api.delete(f"{PATH}?endpoint_hash={hashed}", by=eve)
-    assert (refused.status_code, code_of(refused)) == (404, "PUSH_SUBSCRIPTION_NOT_FOUND")
-    assert code_of(api.delete(PATH, by=ada)) == "VALIDATION_ERROR"
-    assert api.delete(f"{PATH}?endpoint_hash={hashed}", by=ada).status_code == 204
-    assert subscriptions(api, ada) == []
-
-
-def test_a_repeated_request_is_answered_again(api, ada, service):
-    api.get("/notifications/push-key", by=ada)
-    body, key = Browser.at(service.url).subscription, {"Idempotency-Key": "browser-1"}
-    first, second = (api.post(PATH, body, by=ada, headers=key) for _ in range(2))
-    assert first.json == second.json
-    assert second.headers["Idempotent-Replayed"] == "true"
-
-
-@pytest.mark.parametrize(
-    "keys",
-    [{}, {"p256dh": "AAAA", "auth": "c2l4dGVlbiBieXRlcyBvaw"},
-     {"p256dh": base64url(b"\4" + b"\1" * 64), "auth": "c2l4dGVlbiBieXRlcyBvaw"},
-     {"p256dh": "§" * 40, "auth": "c2l4dGVlbiBieXRlcyBvaw"},
-     {**Browser.at("").subscription["keys"], "auth": "c2hvcnQ"}],
-)  # fmt: skip
-def test_keys_that_nothing_can_be_encrypted_for_are_refused(api, ada, service, keys):
-    refused = api.post(PATH, {"endpoint": service.url, "keys": keys}, by=ada)
-    assert (refused.status_code, code_of(refused)) == (422, "VALIDATION_ERROR")
-    assert all(one["field"].startswith("keys.") for one in refused.json["error"]["details"])

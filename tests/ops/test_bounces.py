@@ -128,14 +128,9 @@ def test_what_is_no_report_is_left_alone(app, letter):
     out_of_office["Subject"] = "I am away"
     out_of_office["In-Reply-To"] = f"<{letter}@example.org>"
     out_of_office.set_content("Back on Monday. 550 5.1.1 no such user")
-    odd = b"Content-Type: multipart/report; boundary=x\n\n--x\nContent-Type: message/delivery-status\n\n\xff\xfe\n"
-    for given in (
-        out_of_office.as_bytes(),
-        b"",
-        b"\0" * 100,
-        odd,
-        b"Content-Type: message/delivery-status\n\n",
-    ):
+    bare = b"Content-Type: message/delivery-status\n\n"
+    odd = b"Content-Type: multipart/report; boundary=x\n\n--x\n" + bare + b"\xff\xfe\n"
+    for given in (out_of_office.as_bytes(), b"", b"\0" * 100, odd, bare):
         done = run(app, "bounce", given=given)
         assert (done.exit_code, done.output) == (0, "This is no delivery status notification.\n")
     assert suppressions(app) == []

@@ -24,7 +24,6 @@ from devforge_api.notifications.models import PushSubscription
 from devforge_api.notifications.routes import blp
 from devforge_api.notifications.schemas import (
     PushKeySchema,
-    PushSubscriptionAtSchema,
     PushSubscriptionCreateSchema,
     PushSubscriptionSchema,
 )
@@ -79,34 +78,52 @@ class PushSubscriptions(MethodView):
                 principal().user_id, endpoint=data["endpoint"], **data["keys"], user_agent=user_agent
             )
 
-    @requires("notifications:write")
-    @blp.arguments(PushSubscriptionAtSchema, location="query")
-    @blp.response(204)
-    @blp.raises(PushSubscriptionNotFound)
-    @unit_of_work()
-    def delete(self, query: dict[str, str]) -> None:
-        """Unsubscribe a browser by the hash of its endpoint"""
-        browsers.remove(queries.get_push_subscription_at(query["endpoint_hash"], user_id=principal().user_id))
 
-
-@blp.route("/push-subscriptions/<uuid:subscription_id>")
+@blp.route("/push-subscriptions/<uuid:push_subscription_id>")
 class OnePushSubscription(MethodView):
     """One of the caller's browsers. It is not edited: what a browser says anew replaces it."""
 
     @requires("notifications:read")
     @blp.response(200, PushSubscriptionSchema)
     @blp.raises(PushSubscriptionNotFound)
-    def get(self, subscription_id: UUID) -> PushSubscription:
+    def get(self, push_subscription_id: UUID) -> PushSubscription:
         """Show one of one's own browsers"""
-        return queries.get_push_subscription(subscription_id, user_id=principal().user_id)
+        return queries.get_push_subscription(push_subscription_id, user_id=principal().user_id)
 
     @requires("notifications:write")
     @blp.response(204)
     @blp.raises(PushSubscriptionNotFound, PreconditionFailed)
     @unit_of_work()
-    def delete(self, subscription_id: UUID) -> None:
+    def delete(self, push_subscription_id: UUID) -> None:
         """Unsubscribe a browser"""
         user_id = principal().user_id
-        found = queries.get_push_subscription(subscription_id, user_id=user_id, for_update=True)
+        found = queries.get_push_subscription(push_subscription_id, user_id=user_id, for_update=True)
+        check_precondition(found, PushSubscriptionSchema())
+        browsers.remove(found)
+
+
+@blp.route("/push-subscriptions/by-endpoint/<endpoint_hash>")
+class PushSubscriptionByEndpoint(MethodView):
+    """One of the caller's browsers, as it finds itself.
+
+    The hash is SHA-256 of the endpoint's address, in hexadecimal digits: the address itself is a
+    secret, and would stand in logs.
+    """
+
+    @requires("notifications:read")
+    @blp.response(200, PushSubscriptionSchema)
+    @blp.raises(PushSubscriptionNotFound)
+    def get(self, endpoint_hash: str) -> PushSubscription:
+        """Show one of one's own browsers by the hash of its endpoint"""
+        return queries.get_push_subscription_at(endpoint_hash, user_id=principal().user_id)
+
+    @requires("notifications:write")
+    @blp.response(204)
+    @blp.raises(PushSubscriptionNotFound, PreconditionFailed)
+    @unit_of_work()
+    def delete(self, endpoint_hash: str) -> None:
+        """Unsubscribe a browser by the hash of its endpoint"""
+        user_id = principal().user_id
+        found = queries.get_push_subscription_at(endpoint_hash, user_id=user_id, for_update=True)
         check_precondition(found, PushSubscriptionSchema())
         browsers.remove(found)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import OperationalError
 
 from devforge_api.core.cli import command_line, json_option, show_rows
 from devforge_api.core.clock import utc_now
+from devforge_api.core.context import Occasion, acting, occasion
 from devforge_api.core.db import db, unit_of_work, uuid7
 from devforge_api.core.mail import bounces, suppression
 from devforge_api.core.mail.delivery import send_now
@@ -71,15 +72,16 @@ def list_mails(unsent: bool, limit: int, as_json: bool) -> None:
 def bounce() -> None:
     """Take a delivery status notification from standard input, as a mail server's pipe gives it.
 
-    Ends with 75 (try again later) where the database is away, else with 0: a mail server would send
-    a report about the report.
+    Ends with 75 (try again later) where the database is away or in maintenance, else with 0: a mail
+    server would send a report about the report.
     """
     report = bounces.read(sys.stdin.buffer.read(bounces.LARGEST))
     if report is None:
         click.echo("This is no delivery status notification.")
         return
     try:
-        with unit_of_work():
+        # Run by a mail server and by nobody in person: it waits for the end of maintenance.
+        with acting(Occasion(kind="job", request_id=occasion().request_id)), unit_of_work():
             letter = bounces.take(report)
     except (OperationalError, Maintenance) as error:
         click.echo(f"Not now: {error}", err=True)
