@@ -23,6 +23,8 @@ import devforge_api.core.realtime.feed
 import devforge_api.licenses.jobs
 import devforge_api.licenses.news
 import devforge_api.licenses.subscribers
+import devforge_api.notifications.jobs
+import devforge_api.notifications.subscribers
 import devforge_api.ops.jobs
 import devforge_api.releases.news
 import devforge_api.users.news
@@ -59,8 +61,10 @@ from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
 from devforge_api.licenses.routes.offline import well_known as license_keys_blueprint
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
-from devforge_api.notifications.models import PushSubscription
+from devforge_api.notifications.models import PushKey, PushSubscription
 from devforge_api.notifications.routes import blp as notifications_blueprint
+from devforge_api.notifications.routes.pages import notification_pages
+from devforge_api.notifications.service.personal_data import NOTIFICATION_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
@@ -110,6 +114,7 @@ ENCRYPTED = (
     OneTimeToken.data,
     TotpFactor.secret,
     ProviderEvent.payload,
+    PushKey.private_key,
     PushSubscription.endpoint,
     PushSubscription.keys,
     WebhookEndpoint.secret,
@@ -121,6 +126,7 @@ PERSONAL_DATA = (
     WEBHOOK_DATA,
     BILLING_DATA,  # before licences: an order is locked before they are
     LICENSE_DATA,
+    NOTIFICATION_DATA,
     SIGN_IN_DATA,
     MAIL_DATA,
     REQUEST_DATA,
@@ -133,6 +139,7 @@ NOT_PERSONAL = {
     "scheduled_jobs": "names of jobs",
     "maintenance": "the service's own state",
     "signing_keys": "the service's own keys",
+    "push_keys": "the service's own key",
     "products": "what is sold",
     "policies": "what is sold",
     "entitlements": "what is sold",
@@ -164,5 +171,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(browser_blueprint)
     app.register_blueprint(license_keys_blueprint)
     app.register_blueprint(billing_pages)
+    app.register_blueprint(notification_pages)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -9,13 +9,15 @@ import pytest
 from devforge_api.auth.models import Identity
 from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.notifications.service import browsers
 from devforge_api.users.models import Role
 from devforge_api.webhooks.service import endpoints, replaying
 from tests.factories import V1, code_of
 from tests.factories.billing import Books
+from tests.factories.notifications import Browser, tell
 
 # Whose `{id}` it is, is no secret to these.
-OWNERS_ALONE = PERSONAL | {"webhooks:read"}
+OWNERS_ALONE = PERSONAL | {"notifications:read", "webhooks:read"}
 PUBLIC_DOCUMENT = "/api/v1/openapi.json"
 
 
@@ -44,6 +46,12 @@ def existing(api):
     with api.app.app_context(), unit_of_work():
         identity = Identity(user_id=owner.id, provider="acme", subject="1")
         db.session.add(identity)
+    tell(api, [owner])
+    notification = api.get("/notifications", by=owner).json["data"][0]["id"]
+    with api.app.app_context(), unit_of_work():
+        browser = Browser.at("https://push.example.net/x")
+        keys = browser.subscription["keys"]
+        subscribed = browsers.register(owner.id, endpoint=browser.endpoint, **keys, user_agent=None)
     release = api.release(license_.product_id, "1.0", draft=True)
     resources = {
         "products": license_.product_id,
@@ -75,6 +83,9 @@ def existing(api):
             "subscription_id": subscription.id,
             "endpoint_id": endpoint.id,
             "delivery_id": delivery.id,
+            "notification_id": notification,
+            "push_subscription_id": subscribed.id,
+            "endpoint_hash": subscribed.endpoint_hash,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,

@@ -7,6 +7,7 @@ letter (``OUTBOX_LEASE``) must not run out meanwhile.
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -35,10 +36,15 @@ CHECK_SECONDS = 4.0  # the doctor waits little longer
 # other events do not wait for as many timeouts as there are letters.
 PAUSE_SECONDS = 10.0
 Result = TypeVar("Result")
+_STATUS = re.compile(r"(?<![0-9.])[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 
 
 class NotNow(Exception):
     """The letter could not be handed over this time; the message says why, without any secret."""
+
+
+class NoSuchRecipient(Undeliverable):
+    """The address does not exist, its server says, and will not; the message is what it said."""
 
 
 class Transport(Protocol):
@@ -47,6 +53,7 @@ class Transport(Protocol):
     def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:
         """Hand a letter over.
 
+        :raises NoSuchRecipient: there is no such address.
         :raises Undeliverable: refused for good. :raises NotNow: try again later.
         """
 
@@ -151,7 +158,7 @@ class Server:
             raise
         except smtplib.SMTPException as error:
             told = _told(error).replace(recipient, "(the recipient)")
-            raise (Undeliverable if _is_final(error) else NotNow)(told) from None
+            raise _kind_of(error)(told) from None
 
     def check(self) -> str:
         """Connect, greet and sign in, but send nothing."""
@@ -253,6 +260,21 @@ class _TlsLine(_Line):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connected = super()._get_socket(host, port, timeout)
         return self._context.wrap_socket(connected, server_hostname=host)
+
+
+def _kind_of(error: smtplib.SMTPException) -> type[Exception]:
+    if not _is_final(error):
+        return NotNow
+    unknown = _STATUS.search(_told(error))
+    return NoSuchRecipient if unknown and is_unknown(unknown[0]) else Undeliverable
+
+
+def is_unknown(status: str) -> bool:
+    """Whether an enhanced status code (RFC 3463) says for good that there is no such address.
+
+    Codes of policy (5.7) are about us, those of mailboxes and networks (5.2 to 5.5) may pass.
+    """
+    return status in {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
 
 
 def _is_final(error: smtplib.SMTPException) -> bool:
