@@ -23,6 +23,7 @@ import devforge_api.core.realtime.feed
 import devforge_api.licenses.jobs
 import devforge_api.licenses.news
 import devforge_api.licenses.subscribers
+import devforge_api.notifications.jobs
 import devforge_api.ops.jobs
 import devforge_api.releases.news
 import devforge_api.users.news  # noqa: F401
@@ -58,6 +59,7 @@ from devforge_api.licenses.routes.offline import well_known as license_keys_blue
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.notifications.models import PushSubscription
 from devforge_api.notifications.routes import blp as notifications_blueprint
+from devforge_api.notifications.routes import realtime
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
@@ -78,6 +80,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     licenses_blueprint,
     billing_blueprint,
     notifications_blueprint,
+    realtime.realtime,
     webhooks_blueprint,
     audit_blueprint,
     ops_blueprint,
@@ -144,6 +147,7 @@ def register(app: Flask, api: Api) -> None:
     providers.init_app(app)
     payment_providers.init_app(app)
     security.install_authority(app, verification)
+    realtime.init_app(app)
     news.connect()
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)
@@ -157,5 +161,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(browser_blueprint)
     app.register_blueprint(license_keys_blueprint)
     app.register_blueprint(billing_pages)
+    app.register_blueprint(realtime.windows)
     for command in COMMANDS:
         app.cli.add_command(command)
