@@ -16,9 +16,11 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.exceptions import BlockingSwitchOutError
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.base_async import AsyncWorker
 from gunicorn.workers.ggevent import GeventWorker
@@ -82,7 +84,7 @@ class Realtime(BaseApplication):  # type: ignore[misc, unused-ignore]
             "control_socket_disable": True,  # it would be made in the home folder
             "loglevel": "warning",
             "post_worker_init": self._begin,
-            "post_fork": lambda *_: logging.getLogger("gunicorn.error").addFilter(_is_told),
+            "post_fork": _quieten,
         }
         self._while_open = while_open
         super().__init__()
@@ -99,7 +101,7 @@ class Realtime(BaseApplication):  # type: ignore[misc, unused-ignore]
 
         app = create_app(HOT_ROUTES=False, SQLITE_BUSY_SECONDS=SQLITE_SECONDS)
         app.before_request_funcs.setdefault(None, []).insert(0, _hide_others)
-        StreamWorker.hub = serve_streams(app)
+        StreamWorker.hub = serve_streams(app, _notice)
         return app
 
     def _begin(self, worker: StreamWorker) -> None:
@@ -116,6 +118,31 @@ def _follow(pipe: int, worker: StreamWorker) -> None:
     os.kill(worker.ppid, signal.SIGINT)
 
 
+def _notice(environ: dict[str, Any], gone: Callable[[], None]) -> Callable[[], None]:
+    """Call when the client of a request goes; costs no greenlet. Returns what ends it."""
+    client: socket.socket = environ["gunicorn.socket"]
+    readable = gevent.get_hub().loop.io(client.fileno(), 1)
+
+    def look() -> None:
+        try:
+            end = client.recv(1, socket.MSG_PEEK) == b""
+        except BlockingSwitchOutError:  # there was nothing after all, and here nobody can wait
+            return
+        except OSError:
+            end = True
+        readable.stop()  # or what it has sent, which nobody reads, would wake us again and again
+        if end:
+            gone()
+
+    readable.start(look)
+
+    def close() -> None:
+        readable.stop()
+        readable.close()
+
+    return close
+
+
 def _hide_others() -> None:
     """What the other process serves is not there in this one."""
     from flask import request  # noqa: PLC0415
@@ -123,6 +150,10 @@ def _hide_others() -> None:
 
     if request.endpoint is not None and request.endpoint not in ENDPOINTS:
         request.url_rule, request.routing_exception = None, NotFound()
+
+
+def _quieten(_arbiter: object, _worker: object) -> None:
+    logging.getLogger("gunicorn.error").addFilter(_is_told)
 
 
 def _is_told(record: logging.LogRecord) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import flask
@@ -25,6 +27,7 @@ from devforge_api.notifications.schemas import StreamQuery, TicketSchema
 from devforge_api.notifications.service import sockets, tickets
 from devforge_api.notifications.service.event_streams import EventStream
 from devforge_api.notifications.service.hub import SCOPE, Hub
+from devforge_api.notifications.service.streams import LEFT
 from devforge_api.notifications.service.watch import Watch
 
 # How long a ticket waits for SQLite's one writer, and for how long at a time: streams wait with it.
@@ -34,6 +37,13 @@ EXAMPLE = (
     'data: {"type":"license_update","data":{"event":"license.renewed"},'
     '"timestamp":"2026-01-15T09:30:00Z"}\n\n'
 )
+
+Notice = Callable[[dict[str, Any], Callable[[], None]], Callable[[], None]]
+
+
+def _notice_nothing(_environ: dict[str, Any], _gone: Callable[[], None]) -> Callable[[], None]:
+    return lambda: None
+
 
 realtime = Blueprint(
     "realtime", __name__, url_prefix="/api/v1/realtime", description="What happens, as it happens."
@@ -46,8 +56,14 @@ def init_app(app: Flask) -> None:
     install_tickets(app, _redeem)
 
 
-def serve_streams(app: Flask) -> Hub:
-    """Make this process one that serves streams."""
+def serve_streams(app: Flask, notice: Notice | None = None) -> Hub:
+    """Make this process one that serves streams.
+
+    :param notice: calls a function when a request's client goes, and returns what it has to be told
+        when that is of no interest any more. Without, it is found out at the next thing that is sent.
+    """
+    if notice is not None:
+        app.extensions["devforge-notice"] = notice
     hub = Hub(app.app_context, most=app.config["REALTIME_CONNECTIONS"])
     app.extensions["devforge-hub"] = hub
     publishing.listen(app, hub.hear)
@@ -90,7 +106,9 @@ class Streams(MethodView):
         try:
             first = hub.begin(stream, request.headers.get("Last-Event-ID") or query.get("last_event_id"))
             db.session.remove()  # a connection would be held as long as the stream is open
-            response = Response(EventStream(hub, stream, first), mimetype="text/event-stream")
+            notice: Notice = current_app.extensions.get("devforge-notice", _notice_nothing)
+            body = EventStream(hub, stream, first, notice(request.environ, partial(stream.end, LEFT)))
+            response = Response(body, mimetype="text/event-stream")
         except BaseException:
             hub.close(stream)
             raise

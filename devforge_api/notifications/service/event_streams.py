@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from devforge_api.notifications.service import messages
 from devforge_api.notifications.service.hub import Hub
@@ -21,11 +21,20 @@ class EventStream:
     """The body of one answer, written as it comes.
 
     It waits for a client that reads slowly, and then holds no more than it has read of the feed last.
+    :param at_end: called when it is over.
+
     It is no generator, as one that was never asked for its first part would not be told of its end.
     """
 
-    def __init__(self, hub: Hub, stream: Stream, first: Iterable[Message]) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        stream: Stream,
+        first: Iterable[Message],
+        at_end: Callable[[], None] = lambda: None,
+    ) -> None:
         self._hub = hub
+        self._at_end = at_end
         self._stream = stream
         self._first: bytes | None = _retry() + b"".join(message.event for message in first)
         self._written = 0.0
@@ -45,6 +54,7 @@ class EventStream:
     def close(self) -> None:
         """The client has gone, or the stream has ended."""
         self._over = True
+        self._at_end()
         self._hub.close(self._stream)
 
     def _next(self) -> bytes:
