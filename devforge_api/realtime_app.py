@@ -97,9 +97,12 @@ class Realtime(BaseApplication):  # type: ignore[misc, unused-ignore]
     def load(self) -> Flask:
         """Make the application, in the worker."""
         from devforge_api.app import create_app  # noqa: PLC0415 - see above
+        from devforge_api.core.logs import JsonFormatter  # noqa: PLC0415
         from devforge_api.notifications.routes.realtime import serve_streams  # noqa: PLC0415
 
         app = create_app(HOT_ROUTES=False, SQLITE_BUSY_SECONDS=SQLITE_SECONDS)
+        for handler in logging.getLogger("gunicorn.error").handlers:
+            handler.setFormatter(JsonFormatter())
         app.before_request_funcs.setdefault(None, []).insert(0, _hide_others)
         StreamWorker.hub = serve_streams(app, _notice)
         return app

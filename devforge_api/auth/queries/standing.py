@@ -26,7 +26,7 @@ def live_sessions_of(ids: Collection[UUID]) -> list[tuple[UUID, UUID, Role, int]
             User.status == UserStatus.ACTIVE,
         )
     )
-    return list(db.session.execute(statement).tuples())
+    return [(id_, user_id, role, version) for id_, user_id, role, version in db.session.execute(statement)]
 
 
 def live_tokens_of(ids: Collection[UUID]) -> list[TokenInUse]:

@@ -83,7 +83,7 @@ def _write(messages: list[Message]) -> None:
 def last_ids(users: Iterable[UUID]) -> dict[UUID, int]:
     """How far users' feeds have come; those who were never told anything are left out."""
     statement = select(Feed.user_id, Feed.last_id).where(Feed.user_id.in_(list(users)))
-    return dict(db.session.execute(statement).tuples().all())
+    return {feed.user_id: feed.last_id for feed in db.session.execute(statement)}
 
 
 def read_after(user_id: UUID, last_id: int, *, limit: int = 100) -> Sequence[FeedEvent]:

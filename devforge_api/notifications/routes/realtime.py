@@ -16,7 +16,7 @@ from wsproto.utilities import RemoteProtocolError
 
 from devforge_api.core.api import Blueprint
 from devforge_api.core.context import Principal, occasion, principal
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import db, release_connection, unit_of_work
 from devforge_api.core.errors import DomainError
 from devforge_api.core.limits import Limit, address_key, charge
 from devforge_api.core.realtime import publishing
@@ -102,10 +102,10 @@ class Streams(MethodView):
     def get(self, query: dict[str, Any]) -> Response:
         """Read what one is told, as server-sent events; at the address that a ticket names"""
         hub = _hub()
+        release_connection()  # the hub takes its own, and gives them back
         stream = hub.open(principal(), "sse")
         try:
             first = hub.begin(stream, request.headers.get("Last-Event-ID") or query.get("last_event_id"))
-            db.session.remove()  # a connection would be held as long as the stream is open
             notice: Notice = current_app.extensions.get("devforge-notice", _notice_nothing)
             body = EventStream(hub, stream, first, notice(request.environ, partial(stream.end, LEFT)))
             response = Response(body, mimetype="text/event-stream")
@@ -139,6 +139,7 @@ def converse() -> Response:
         raise NoWebSocket
     after = request.args.get("last_event_id")
     hub.insist_on_room()
+    release_connection()
     try:
         socket: Server = sockets.accept(request.environ)
     except RemoteProtocolError as error:
@@ -148,7 +149,6 @@ def converse() -> Response:
         stream = hub.open(principal(), "ws", socket.event)
         try:
             first = hub.begin(stream, after)
-            db.session.remove()
             sockets.converse(socket, hub, stream, first)
         finally:
             hub.close(stream)

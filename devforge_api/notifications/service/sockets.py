@@ -140,7 +140,7 @@ class _Ear:
         type_ = found.get("type") if isinstance(found, dict) else None
         if type_ == "ping":
             return passing("pong", {})
-        if type_ not in PASSED_ON:
+        if not isinstance(type_, str) or type_ not in PASSED_ON:
             return messages.failure("UNKNOWN_TYPE", "Known types are: ping, presence, typing.")
         data = found.get("data", {})
         if not isinstance(data, dict):

@@ -78,6 +78,7 @@ class Stream:
 
         :param after: the id up to which the client has been told; None: it begins now.
         """
+        state = maintenance.current()  # first: it takes a connection of its own
         last = feed.last_ids([self.user_id]).get(self.user_id, 0)
         known = _number(after)
         whole = after is None or (known is not None and self._is_kept(known, last))
@@ -85,7 +86,7 @@ class Stream:
         told = [messages.ready(self.id, self.position)]
         if not whole:
             told.append(messages.truncated(self.position))
-        if (state := maintenance.current()).active:
+        if state.active:
             told.append(messages.status(state))
         return told
 
