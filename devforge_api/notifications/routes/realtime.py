@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from wsproto.utilities import RemoteProtocolError
 
 from devforge_api.core.api import Blueprint
+from devforge_api.core.application import Answer
 from devforge_api.core.context import Principal, occasion, principal
 from devforge_api.core.db import db, release_connection, unit_of_work
 from devforge_api.core.errors import DomainError
@@ -116,7 +117,7 @@ class Streams(MethodView):
         return response
 
 
-class Taken(Response):
+class Taken(Answer):
     """The answer where the connection has been taken over: there is none."""
 
     def __init__(self, mode: str) -> None:

@@ -60,7 +60,7 @@ def accept(environ: Mapping[str, Any]) -> Server:
 
 def converse(socket: Server, hub: Hub, stream: Stream, first: Iterable[Message]) -> None:
     """Tell the window what there is, and hear what it says, until one of both ends it."""
-    ear = _Ear(hub, stream)
+    ear = Ear(hub, stream)
     try:
         for message in first:
             _send(socket, message)
@@ -69,7 +69,8 @@ def converse(socket: Server, hub: Hub, stream: Stream, first: Iterable[Message])
             told = hub.take(stream)
             for message in told:
                 _send(socket, message)
-            if not told:
+            # Asked again: hearing has cleared the event that whoever ended the stream may have set.
+            if not told and stream.ending is None:
                 stream.wait(AGAIN_SECONDS if stream.behind else BEAT_SECONDS)
         _part(socket, stream.ending)
     except (ConnectionClosed, OSError):
@@ -101,7 +102,7 @@ def hang_up(socket: Server) -> None:
         socket.sock.shutdown(SHUT_RDWR)
 
 
-class _Ear:
+class Ear:
     """What a window may say, and how often."""
 
     def __init__(self, hub: Hub, stream: Stream) -> None:
