@@ -63,6 +63,7 @@ from devforge_api.licenses.routes.offline import well_known as license_keys_blue
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.notifications.models import PushKey, PushSubscription
 from devforge_api.notifications.routes import blp as notifications_blueprint
+from devforge_api.notifications.routes import realtime
 from devforge_api.notifications.routes.pages import notification_pages
 from devforge_api.notifications.service.personal_data import NOTIFICATION_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
@@ -87,6 +88,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     licenses_blueprint,
     billing_blueprint,
     notifications_blueprint,
+    realtime.realtime,
     webhooks_blueprint,
     audit_blueprint,
     ops_blueprint,
@@ -158,6 +160,7 @@ def register(app: Flask, api: Api) -> None:
     providers.init_app(app)
     payment_providers.init_app(app)
     security.install_authority(app, verification)
+    realtime.init_app(app)
     news.connect()
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)
@@ -172,5 +175,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(license_keys_blueprint)
     app.register_blueprint(billing_pages)
     app.register_blueprint(notification_pages)
+    app.register_blueprint(realtime.windows)
     for command in COMMANDS:
         app.cli.add_command(command)
