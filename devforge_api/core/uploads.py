@@ -33,7 +33,7 @@ from devforge_api.core.storage.base import StorageAway, scratch
 AT_ONCE, AT_ONCE_EACH = 40, 4
 BODY_SECONDS = 15 * 60  # for one body, however slowly it comes
 ENVELOPE = 64 * 1024  # bytes around the file: boundaries, headers, other fields
-FIELDS_BYTES, PARTS = 8 * 1024, 8
+FORM_BYTES, PARTS = 256 * 1024, 8  # what the parser holds in memory: it reads by 64 KiB
 DIGEST = "devforge.body_digest"  # stands for the body in an idempotency key's claim
 _UPLOADING = "takes_upload"
 
@@ -181,7 +181,7 @@ def _parse(spool: _Spool, declared: int | None, most: int) -> tuple[Any, Any]:
     boundary = request.mimetype_params.get("boundary", "")
     try:
         parser = MultiPartParser(
-            stream_factory=spool.begin, max_form_memory_size=FIELDS_BYTES, max_form_parts=PARTS
+            stream_factory=spool.begin, max_form_memory_size=FORM_BYTES, max_form_parts=PARTS
         )
         return parser.parse(_body(declared, most), boundary.encode("ascii"), declared)
     except ValueError as error:
