@@ -196,8 +196,20 @@ def _body(declared: int | None, most: int) -> Any:
     if declared is not None:
         return LimitedStream(stream, declared)  # type: ignore[arg-type]
     if request.environ.get("wsgi.input_terminated"):
-        return LimitedStream(stream, most + ENVELOPE, is_max=True)  # type: ignore[arg-type]
+        return _Bounded(stream, most)
     raise MalformedRequest("Say how long the body is.")
+
+
+class _Bounded(LimitedStream):
+    """A body of unknown length, to its end or to the limit."""
+
+    def __init__(self, stream: _Timely, most: int) -> None:
+        super().__init__(stream, most + ENVELOPE, is_max=True)  # type: ignore[arg-type]
+        self._most = most
+
+    def on_exhausted(self) -> None:
+        """There is more."""
+        raise FileTooLarge(None, limit=self._most)
 
 
 class _Timely:

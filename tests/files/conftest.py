@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from sqlalchemy import update
 
+from devforge_api.core.clock import utc_now
+from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.storage.configured import storage
+from devforge_api.files.models import File
+from devforge_api.files.service import work
 from tests.factories import Api
+from tests.files.fake_clamd import FakeClamd, fake_clamd
 
 
 @pytest.fixture
@@ -31,5 +39,18 @@ def kept() -> Callable[[Api], list[str]]:
 
 
 @pytest.fixture
-def person(api: Api) -> Iterator[object]:
-    return api.person()
+def clamd() -> Iterator[FakeClamd]:
+    with fake_clamd() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def make_due(app: Flask) -> Callable[[], None]:
+    """Let the claims on all unfinished files run out, and have somebody called."""
+
+    def pass_time() -> None:
+        with app.app_context(), unit_of_work():
+            db.session.execute(update(File).values(due_at=utc_now() - timedelta(seconds=1)))
+            work.call_for_unfinished()
+
+    return pass_time

@@ -65,9 +65,20 @@ def upload(
 ) -> TestResponse:
     """Send one file, as a browser's form does."""
     fields = options.pop("fields", {})
-    data = {"file": (io.BytesIO(content), name), **fields}
     method = "PUT" if path == "/users/me/avatar" else "POST"
-    return api.call(method, path, by=by, data=data, content_type="multipart/form-data", **options)
+    data = form(content, name, **fields)
+    return api.call(method, path, by=by, data=data, content_type=FORM, **options)
+
+
+FORM = "multipart/form-data; boundary=X"
+
+
+def form(content: bytes, name: str, **fields: str) -> bytes:
+    """A form with one file, as it is sent."""
+    head = "--X\r\nContent-Disposition: form-data; name="
+    others = "".join(f'{head}"{key}"\r\n\r\n{value}\r\n' for key, value in fields.items())
+    quoted = name.replace("\\", "\\\\").replace('"', "%22")
+    return f'{others}{head}"file"; filename="{quoted}"\r\n\r\n'.encode() + content + b"\r\n--X--\r\n"
 
 
 def put_avatar(api: Api, content: bytes, *, by: Person, name: str = "me.png") -> TestResponse:

@@ -123,15 +123,7 @@ def test_one_picture_that_is_called_like_another_one_gets_its_right_name(api):
     ],
 )
 def test_names_are_made_harmless(api, kept, name):
-    ada = api.person()
-    body = (
-        'Content-Disposition: form-data; name="file"; filename="'.encode()
-        + name.encode().replace(b"\\", b"\\\\").replace(b'"', b"%22")
-    )
-    data = b"--X\r\n" + body + b'"\r\n\r\nhello\r\n--X--\r\n'
-    answer = api.call(
-        "POST", "/files", by=ada, data=data, content_type="multipart/form-data; boundary=X"
-    )
+    answer = upload(api, b"hello", name, by=api.person())
     assert answer.status_code == 201, answer.json
     assert answer.json["data"]["name"] == kept
 
