@@ -104,7 +104,11 @@ class _Call:
             if isinstance(self._where, str):
                 self._socket = socket.socket(socket.AF_UNIX)
                 self._socket.settimeout(CONNECT_SECONDS)
-                self._socket.connect(self._where)
+                try:
+                    self._socket.connect(self._where)
+                except OSError:
+                    self._socket.close()
+                    raise
             else:
                 self._socket = socket.create_connection(self._where, timeout=CONNECT_SECONDS)
         except OSError as error:

@@ -1,6 +1,6 @@
 """Refusals about files."""
 
-from devforge_api.core.errors import DomainError, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound
 
 
 class FileNotFound(NotFound):
@@ -31,6 +31,12 @@ class AvatarNotFound(NotFound):
     """There is no such picture."""
 
     code = "AVATAR_NOT_FOUND"
+
+
+class AvatarReplaced(Conflict):
+    """Another picture has been put in this one's place meanwhile, or it was removed."""
+
+    code = "AVATAR_REPLACED"
 
 
 class FileTypeRefused(DomainError):

@@ -65,7 +65,7 @@ class File(Timestamps, Model):
     attempts: Mapped[int] = mapped_column(default=0)
 
     variants: Mapped[list[FileVariant]] = relationship(
-        lazy="raise", order_by="FileVariant.size", viewonly=True
+        lazy="raise", order_by="FileVariant.name.desc()", viewonly=True
     )
 
 

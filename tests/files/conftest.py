@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import update
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.storage.bucket import Bucket
 from devforge_api.core.storage.configured import storage
 from devforge_api.files.models import File
 from devforge_api.files.service import work
@@ -54,3 +56,40 @@ def make_due(app: Flask) -> Callable[[], None]:
             work.call_for_unfinished()
 
     return pass_time
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The address of a server that speaks S3's protocol."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    _, port = server.get_host_and_port()
+    yield f"http://127.0.0.1:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_settings(s3_server: str) -> dict[str, str]:
+    return {
+        "S3_ENDPOINT": s3_server,
+        "S3_REGION": "us-east-1",
+        "S3_ACCESS_KEY_ID": "testing",
+        "S3_SECRET_ACCESS_KEY": "testing-secret",
+    }
+
+
+@pytest.fixture
+def make_bucket(s3_settings: dict[str, str]) -> Callable[..., Bucket]:
+    """An empty bucket, perhaps used below a prefix."""
+
+    def make(name: str, prefix: str = "") -> Bucket:
+        urllib.request.urlopen(  # noqa: S310 - the test's own server
+            urllib.request.Request(f"{s3_settings['S3_ENDPOINT']}/moto-api/reset", method="POST")
+        ).close()
+        bucket = Bucket(f"s3://{name}{prefix}", s3_settings)
+        bucket._client().create_bucket(Bucket=name)
+        return bucket
+
+    return make

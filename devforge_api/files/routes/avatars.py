@@ -10,7 +10,14 @@ from devforge_api.core.context import principal
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.security import requires
 from devforge_api.core.uploads import Upload, receives
-from devforge_api.files.errors import AvatarNotFound, FileRejected, FileTypeRefused, QuotaExceeded
+from devforge_api.files.errors import (
+    AvatarNotFound,
+    AvatarReplaced,
+    FileNotFound,
+    FileRejected,
+    FileTypeRefused,
+    QuotaExceeded,
+)
 from devforge_api.files.models import Purpose
 from devforge_api.files.routes import avatar_blp
 from devforge_api.files.routes.taking import check_room, standing, take
@@ -26,10 +33,14 @@ class OwnAvatar(MethodView):
     @requires("profile:write")
     @receives(before=check_room)
     @avatar_blp.response(200, AvatarSchema)
-    @avatar_blp.raises(FileTypeRefused, FileRejected, QuotaExceeded)
+    @avatar_blp.raises(FileTypeRefused, FileRejected, QuotaExceeded, AvatarReplaced)
     def put(self, upload: Upload) -> dict[str, Any]:
         """Replace one's own avatar; it is cut to a square, and shown to everybody"""
-        file = standing(take(upload, Purpose.AVATAR))
+        file_id = take(upload, Purpose.AVATAR)
+        try:
+            file = standing(file_id)
+        except FileNotFound as error:
+            raise AvatarReplaced from error
         address = avatars.address_of(file.id)
         return {
             "id": file.id,
