@@ -18,6 +18,7 @@ from sqlalchemy import ColumnElement, Delete, Update, literal, select, tuple_
 
 from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import Base, affected, db
+from devforge_api.core.slots import lend_slot
 
 PAGE = 500  # rows read at a time
 README = (
@@ -83,7 +84,7 @@ def write_archive(subject: Subject, file: BinaryIO) -> None:
                     told.append({"file": entry.filename, "rows": _write_array(found, target)})
             for name, pieces in part.contents(subject) if part.contents else ():
                 entry = zipfile.ZipInfo(f"{part.name}/contents/{name}", utc_now().timetuple()[:6])
-                with archive.open(entry, "w", force_zip64=True) as target:
+                with archive.open(entry, "w", force_zip64=True) as target, lend_slot():
                     size = sum(target.write(piece) for piece in pieces)
                 told.append({"file": entry.filename, "bytes": size})
         manifest = {

@@ -19,7 +19,11 @@ TEXT = "Zwölf Boxkämpfer.\n".encode()
 
 
 def picture(
-    kind: str = "PNG", size: tuple[int, int] = (40, 30), mode: str = "RGB", color: Any = "teal", **options: Any
+    kind: str = "PNG",
+    size: tuple[int, int] = (40, 30),
+    mode: str = "RGB",
+    color: Any = "teal",
+    **options: Any,
 ) -> bytes:
     """A picture of one colour."""
     file = io.BytesIO()
@@ -56,7 +60,10 @@ def png_header(width: int, height: int) -> bytes:
 
     header = struct.pack("!IIBBBBB", width, height, 8, 2, 0, 0, 0)
     return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0")) + chunk(b"IEND", b"")
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0"))
+        + chunk(b"IEND", b"")
     )
 
 

@@ -56,7 +56,11 @@ def test_what_could_run_is_never_told_as_what_it_is(api, ada, content, name):
 
 def test_what_is_another_s_is_not_there(api, ada, file):
     eve, admin = api.person(), api.admin()
-    paths = [f"/files/{file['id']}", f"/files/{file['id']}/content", f"/files/{file['id']}/content?variant=small"]
+    paths = [
+        f"/files/{file['id']}",
+        f"/files/{file['id']}/content",
+        f"/files/{file['id']}/content?variant=small",
+    ]
     for who in (eve, admin, api.person(role="support")):
         for path in paths:
             assert code_of(api.get(path, by=who)) == "FILE_NOT_FOUND"
@@ -150,7 +154,12 @@ def test_links_that_somebody_has_changed_or_made_lead_nowhere(api, ada, file):
     link = path_of(api.get(f"/files/{file['id']}", by=ada).json["data"]["content_url"], api)
     other = upload(api, b"other", by=ada).json["data"]["content_url"]
     sealed = link.rpartition("=")[2]
-    bent = [sealed[:-1] + ("A" if sealed[-1] != "A" else "B"), sealed[:60] + other.rpartition("=")[2][60:], "x", "ä"]
+    bent = [
+        sealed[:-1] + ("A" if sealed[-1] != "A" else "B"),
+        sealed[:60] + other.rpartition("=")[2][60:],
+        "x",
+        "ä",
+    ]
     for one in bent:
         refused = api.get("/files/content", query_string={"link": one})
         assert (refused.status_code, code_of(refused)) == (404, "LINK_NOT_FOUND"), one

@@ -7,6 +7,8 @@ import zipfile
 from sqlalchemy import func, select
 
 from devforge_api.core.db import db
+from devforge_api.core.storage.base import StorageAway
+from devforge_api.core.storage.configured import storage
 from devforge_api.files.models import File, FileVariant
 from devforge_api.files.service import personal_data
 from tests.factories import code_of
@@ -79,7 +81,7 @@ def test_an_export_waits_for_the_storage_instead_of_leaving_things_out(lone, mon
 
     class Away:
         def open(self, key):
-            raise personal_data.StorageAway
+            raise StorageAway
 
     step_up(api.app, ada)
     with monkeypatch.context() as patched:
@@ -87,8 +89,6 @@ def test_an_export_waits_for_the_storage_instead_of_leaving_things_out(lone, mon
         refused = api.get("/users/me/export", by=ada)
     assert (refused.status_code, code_of(refused)) == (503, "STORAGE_AWAY")
     with api.app.app_context():
-        from devforge_api.core.storage.configured import storage
-
         storage().delete([one.key for one in storage().kept()])
     archive = archive_of(api, ada)  # what is lost does not keep the rest back
     assert [archive.read(name) for name in archive.namelist() if "/contents/" in name] == [b""]
@@ -111,8 +111,6 @@ def test_nothing_comes_in_for_who_is_erased_meanwhile(lone, kept, monkeypatch):
         refused = upload(api, TEXT, by=ada)
     assert (refused.status_code, code_of(refused)) == (404, "USER_NOT_FOUND")
     assert kept(api) == []
-
-
 
 
 def test_news_of_a_file_are_its_owner_s(lone, clamd, make_due):

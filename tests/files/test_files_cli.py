@@ -103,7 +103,11 @@ def test_a_new_signature_finds_what_was_let_through_and_an_old_one_s_mistake_is_
     clamd.known = {b"new kind"}
     done = run(api, "scan", "--all", "--quarantined", "--json")
     assert done.exit_code == 1
-    assert {row["id"]: row["found"] for row in rows(done)} == {fine: "clean", bad: "malware", wrong: "released"}
+    assert {row["id"]: row["found"] for row in rows(done)} == {
+        fine: "clean",
+        bad: "malware",
+        wrong: "released",
+    }
     assert code_of(api.get(f"/files/{bad}/content", by=ada)) == "CONTENT_NOT_FOUND"
     with api.app.app_context():
         run_due()

@@ -301,5 +301,3 @@ def test_uploading_asks_the_database_a_bounded_number_of_times(api, count_querie
     with count_queries() as seen:
         assert upload(api, picture(), "a.png", by=ada).status_code == 201
     assert len(seen) <= 26, seen
-
-

@@ -22,7 +22,9 @@ BYTES = bytes(range(256)) * 3000  # three pieces
 def storage(request, tmp_path):
     if request.param == "folder":
         return Folder(tmp_path / "files")
-    return request.getfixturevalue("make_bucket")("contents", "/deep/er" if request.param == "prefixed" else "")
+    return request.getfixturevalue("make_bucket")(
+        "contents", "/deep/er" if request.param == "prefixed" else ""
+    )
 
 
 def put(storage, data=BYTES, key=None):
@@ -76,7 +78,11 @@ def test_everything_is_listed_in_order_a_page_at_a_time(storage):
 @pytest.mark.parametrize("key", ["../../etc/passwd", "", "a" * 39, "A" * 40, "a" * 39 + "/", "/" * 40])
 def test_only_keys_of_ours_are_names(storage, key):
     assert not is_key(key)
-    for act in (lambda: put(storage, key=key or "x"), lambda: storage.open(key), lambda: storage.delete([key])):
+    for act in (
+        lambda: put(storage, key=key or "x"),
+        lambda: storage.open(key),
+        lambda: storage.delete([key]),
+    ):
         with pytest.raises(ValueError, match="not a key"):
             act()
 
@@ -164,7 +170,12 @@ def test_a_link_reads_the_content_as_an_attachment_until_it_ends(make_bucket):
 def test_a_bucket_that_is_not_there_is_told(make_bucket):
     bucket = make_bucket("contents")
     elsewhere = Bucket("s3://another", bucket._settings)
-    for act in (elsewhere.check, lambda: put(elsewhere), elsewhere.kept, lambda: elsewhere.delete([new_key()])):
+    for act in (
+        elsewhere.check,
+        lambda: put(elsewhere),
+        elsewhere.kept,
+        lambda: elsewhere.delete([new_key()]),
+    ):
         with pytest.raises(StorageAway) as refused:
             act()
         assert "testing" not in str(refused.value)  # the key's id
@@ -197,8 +208,16 @@ def test_a_server_that_is_away_is_told_in_time(make_bucket, monkeypatch, behavio
         server.close()
     else:
         thread.start()
-    away = Bucket("s3://contents", {**make_bucket("contents")._settings, "S3_ENDPOINT": f"http://127.0.0.1:{port}"})
-    acts = [away.check, lambda: put(away), lambda: away.open(new_key()), away.kept, lambda: away.delete([new_key()])]
+    away = Bucket(
+        "s3://contents", {**make_bucket("contents")._settings, "S3_ENDPOINT": f"http://127.0.0.1:{port}"}
+    )
+    acts = [
+        away.check,
+        lambda: put(away),
+        lambda: away.open(new_key()),
+        away.kept,
+        lambda: away.delete([new_key()]),
+    ]
     for act in acts:
         with pytest.raises(StorageAway):
             act()
@@ -247,5 +266,3 @@ def test_nothing_of_the_library_is_loaded_without_a_bucket():
 def test_names_in_headers_are_plain_and_whole(name, header):
     assert attachment(name) == header
     assert header.isascii()
-
-

@@ -140,7 +140,9 @@ def test_the_key_in_the_storage_tells_nothing_and_stays_inside(lone, kept):
     upload(api, TEXT, "../../../escape.txt", by=api.person())
     (key,) = kept(api)
     assert len(key) == 40
-    found = [path for path in api.app.config["DATA_DIR"].rglob("*") if path.is_file() and "escape" in path.name]
+    found = [
+        path for path in api.app.config["DATA_DIR"].rglob("*") if path.is_file() and "escape" in path.name
+    ]
     assert found == []
     (place,) = api.app.config["DATA_DIR"].rglob(key)
     assert place.parent == api.app.config["DATA_DIR"] / "files" / key[:2] / key[2:4]
@@ -169,9 +171,7 @@ def test_forms_that_are_not_one_file_are_refused(api, data, status, code):
         else value
         for name, value in data.items()
     }  # each column sends its own
-    refused = api.call(
-        "POST", "/files", by=api.person(), data=copied, content_type="multipart/form-data"
-    )
+    refused = api.call("POST", "/files", by=api.person(), data=copied, content_type="multipart/form-data")
     assert (refused.status_code, code_of(refused)) == (status, code)
     assert count(api) == 0
 
@@ -189,7 +189,7 @@ def test_only_forms_are_taken(api):
 @pytest.mark.parametrize(
     ("body", "content_type"),
     [
-        (b"--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\ncut off", "boundary=X"),
+        (b'--X\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\ncut off', "boundary=X"),
         (b"whatever", "boundary=X"),
         (b"whatever", ""),
     ],
