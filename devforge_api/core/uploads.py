@@ -106,6 +106,7 @@ def _documented(apidoc: dict[str, Any], fields: tuple[str, ...]) -> dict[str, An
     content = {
         "multipart/form-data": {
             "schema": {"type": "object", "required": ["file"], "properties": properties},
+            "example": {"file": "(the bytes of a file)"},
         }
     }
     body = {"requestBody": {"required": True, "content": content}}

@@ -127,7 +127,8 @@ def test_news_of_a_file_are_its_owner_s(lone, clamd, make_due):
         users, data = tell_of_file({"file_id": file["id"]})
         assert users == [ada.id]
         assert data == {
-            "file_id": file["id"], "name": "a.png", "purpose": "attachment", "status": "available", "reason": None,
+            "file_id": file["id"], "name": "a.png", "purpose": "attachment", "status": "available",
+            "reason": None,
         }  # fmt: skip
     api.delete(f"/files/{file['id']}", by=ada)
     with api.app.app_context():

@@ -71,7 +71,8 @@ def test_colours_of_another_profile_are_brought_into_srgb(api):
 @pytest.mark.parametrize(
     ("kind", "mode", "color"),
     [
-        ("PNG", "1", 1), ("PNG", "L", 200), ("PNG", "LA", (200, 10)), ("PNG", "P", 3), ("PNG", "RGBA", (1, 2, 3, 9)),
+        ("PNG", "1", 1), ("PNG", "L", 200), ("PNG", "LA", (200, 10)), ("PNG", "P", 3),
+        ("PNG", "RGBA", (1, 2, 3, 9)),
         ("PNG", "I;16", 40_000), ("JPEG", "L", 9), ("JPEG", "CMYK", (1, 2, 3, 4)), ("GIF", "P", 4),
         ("GIF", "L", 4), ("WEBP", "RGBA", (9, 8, 7, 6)),
     ],

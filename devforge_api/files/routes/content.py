@@ -26,6 +26,7 @@ from devforge_api.files.schemas import LinkQuerySchema, VariantQuerySchema
 from devforge_api.files.service import links
 
 BYTES: Any = {"type": "string", "format": "binary"}
+PART: Any = {"206": {"description": "The part that Range asks for", "content": {"*/*": {"schema": BYTES}}}}
 KEPT_BY_ALL = "public, max-age=31536000, immutable"  # an avatar's address is never another one's
 
 
@@ -35,7 +36,8 @@ class FileContent(MethodView):
 
     @requires("files:read")
     @blp.arguments(VariantQuerySchema, location="query")
-    @blp.response(200, BYTES, content_type="application/octet-stream")
+    @blp.response(200, BYTES, content_type="*/*")
+    @blp.doc(responses=PART)
     @blp.raises(FileNotFound, ContentUnavailable, RangeUnsatisfiable, StorageAway)
     def get(self, query: dict[str, str], file_id: UUID) -> Response:
         """Download a file, or a smaller picture of it; takes Range and If-None-Match"""
@@ -49,7 +51,8 @@ class LinkedContent(MethodView):
 
     @public()
     @blp.arguments(LinkQuerySchema, location="query")
-    @blp.response(200, BYTES, content_type="application/octet-stream")
+    @blp.response(200, BYTES, content_type="*/*")
+    @blp.doc(responses=PART)
     @blp.raises(LinkNotFound, LinkExpired, RangeUnsatisfiable, StorageAway)
     def get(self, query: dict[str, str]) -> Response:
         """Download what a link of `GET /files/{id}` leads to; whoever has it needs no token"""
@@ -65,7 +68,8 @@ class PublicAvatar(MethodView):
 
     @public()
     @blp.arguments(VariantQuerySchema, location="query")
-    @blp.response(200, BYTES, content_type="image/png")
+    @blp.response(200, BYTES, content_type="image/*")
+    @blp.doc(responses=PART)
     @blp.raises(AvatarNotFound, RangeUnsatisfiable, StorageAway)
     def get(self, query: dict[str, str], avatar_id: UUID) -> Response:
         """Show an avatar; for everybody, and to be kept for a year"""
