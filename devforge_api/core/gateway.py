@@ -59,7 +59,8 @@ CORS_REQUEST_HEADERS = [
     "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID",
 ]  # fmt: skip
 CORS_ANSWER_HEADERS = [
-    "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
+    "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Idempotent-Replayed", "Location",
+    "RateLimit-Limit", "RateLimit-Remaining",
     "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
 ]  # fmt: skip
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}

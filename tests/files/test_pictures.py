@@ -119,6 +119,17 @@ def test_animations_with_too_many_frames_or_pixels_in_all_are_refused(monkeypatc
     assert refused.json["error"]["params"]["reason"] == "too_many_frames"
 
 
+def test_a_later_frame_that_is_larger_than_the_first_counts_as_large_as_it_is(monkeypatch, api):
+    sent = bytearray(animation("GIF", 3))
+    second = sent.index(b",", sent.index(b",") + 1)
+    assert sent[second + 5 : second + 9] == b"\x14\0\x0a\0"  # 20 x 10
+    sent[second + 5 : second + 9] = b"\xe8\x03\xe8\x03"  # 1000 x 1000
+    monkeypatch.setattr(pictures, "MOST_PIXELS", 900_000)
+    refused = upload(api, bytes(sent), "a.gif", by=api.person())
+    assert (refused.status_code, code_of(refused)) == (422, "FILE_REJECTED"), refused.json
+    assert refused.json["error"]["params"]["reason"] == "too_many_frames"
+
+
 def test_a_header_is_read_without_memory_for_what_it_says():
     tracemalloc.start()
     try:

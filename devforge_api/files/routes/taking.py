@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from uuid import UUID
 
 from devforge_api.core.context import principal
@@ -16,6 +17,8 @@ from devforge_api.files.errors import FileRejected
 from devforge_api.files.models import File, FileStatus, Purpose
 from devforge_api.files.service import intake, work
 
+# For so long the next step is begun within the request, whose claim on its key ends after a minute.
+PATIENCE_SECONDS = 20
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +44,8 @@ def take(upload: Upload, purpose: Purpose) -> UUID:
         intake.drop(key)  # after another failure nobody knows whether the row is there
         raise
     try:
-        while (then := work.next_step(file_id, upload.file)) is not None:
+        late = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < late and (then := work.next_step(file_id, upload.file)) is not None:
             with unit_of_work():
                 then()
     except (ScannerAway, StorageAway) as error:

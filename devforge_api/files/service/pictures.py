@@ -72,7 +72,7 @@ def remade(file: BinaryIO, media_type: str, *, square: bool) -> Iterator[tuple[M
     :raises PictureRefused: it cannot be decoded within the limits.
     """
     with ExitStack() as stack:
-        with _refusing(), _opened(file, media_type) as image, _room.taken(image.width * image.height):
+        with _refusing(), _opened(file, media_type) as image, _room.taken(_needed(image)):
             frames = 1 if square or media_type == "image/png" else _count_frames(image)
             still = _clean(image, square=square)
             if frames > 1:
@@ -140,19 +140,25 @@ def _opened(file: BinaryIO, media_type: str) -> Iterator[Image.Image]:
         yield image
 
 
+def _needed(image: Image.Image) -> int:
+    """How many pixels it takes to decode a picture, at most."""
+    return MOST_PIXELS if getattr(image, "is_animated", False) else image.width * image.height
+
+
 def _count_frames(image: Image.Image) -> int:
     """How many there are, by going from one to the next no further than is allowed."""
     if not getattr(image, "is_animated", False):
         return 1
-    allowed = min(MOST_FRAMES, MOST_PIXELS // (image.width * image.height))
-    for number in range(1, MOST_FRAMES + 2):
+    pixels = image.width * image.height
+    for number in range(1, MOST_FRAMES + 1):
         try:
             image.seek(number)
         except EOFError:
             image.seek(0)
             return number
-        if number >= allowed:
-            raise PictureRefused("too_many_frames")
+        pixels += image.width * image.height  # a later frame of a GIF may be larger than the first
+        if number == MOST_FRAMES or pixels > MOST_PIXELS:
+            break
     raise PictureRefused("too_many_frames")
 
 
