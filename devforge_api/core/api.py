@@ -219,6 +219,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
 
         return decorator
 
+    def doc(self, **described: Any) -> Decorator:
+        """Add to what is documented, in OpenAPI's own words."""
+        document: Decorator = super().doc(**described)
+        return document
+
     def raises(self, *errors: type[DomainError]) -> Decorator:
         """Document refusals."""
 

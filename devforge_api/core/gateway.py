@@ -60,8 +60,8 @@ CORS_REQUEST_HEADERS = [
     "X-Request-ID",
 ]  # fmt: skip
 CORS_ANSWER_HEADERS = [
-    "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
-    "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
+    "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Idempotent-Replayed", "Location",
+    "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
 ]  # fmt: skip
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CARRIED = "devforge.carried"
