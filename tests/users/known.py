@@ -23,6 +23,9 @@ from devforge_api.licenses.models import MachineComponent
 from devforge_api.licenses.queries import get_license
 from devforge_api.licenses.service import features, people
 from devforge_api.notifications import models as told
+from devforge_api.webhooks.models import WebhookAttempt
+from devforge_api.webhooks.service import endpoints as webhooks
+from devforge_api.webhooks.service import replaying
 from tests.factories import PASSWORD
 from tests.files.samples import picture, upload
 
@@ -76,6 +79,11 @@ def make_ada(app, api):
             ]
         )  # fmt: skip
         one_time.issue(Purpose.RESET_PASSWORD, lifetime=timedelta(hours=1), user_id=who.id)
+        hook = {"url": "https://example.com/Ada L", "events": ["license.*"], "description": "Ada L"}
+        with acting(Occasion(kind="cli", request_id="factory")):
+            endpoint = webhooks.create(who.id, hook, for_everybody=False).row
+            delivery = replaying.send_test(endpoint)
+            db.session.add(WebhookAttempt(delivery_id=delivery.id, error="unreachable", duration_ms=3))
         outgoing.send("verify_email", to=who.email, locale=None, link="https://secret")
         be_told(who)
     return who

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, update
+from werkzeug.test import TestResponse
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
@@ -21,13 +22,18 @@ from tests.receiver import Received
 RENEWED = "license.renewed"
 
 
-def make_endpoint(api: Api, by: Person, url: str, **values: Any) -> dict[str, Any]:
+def make_endpoint(api: Api, by: Person, url: str, **values: Any) -> Any:
     """An endpoint as its maker is shown it, with its secret."""
     api.deliver()  # what was news before is not told there
     made = api.post("/webhooks", {"url": url, **values}, by=by)
     assert made.status_code == 201, made.json
-    found: dict[str, Any] = made.json["data"]
-    return found
+    return data_of(made)
+
+
+def data_of(answer: TestResponse) -> Any:
+    """What stands in a success."""
+    body: Any = answer.json
+    return body["data"]
 
 
 def tell(api: Api, *users: UUID, event: str = RENEWED, data: dict[str, Any] | None = None) -> None:
@@ -73,8 +79,8 @@ def endpoint_row(api: Api, endpoint_id: str) -> WebhookEndpoint:
 def log_of(api: Api, by: Person, endpoint: dict[str, Any]) -> list[dict[str, Any]]:
     """The attempts at an endpoint's one delivery, as its owner sees them."""
     path = f"/webhooks/{endpoint['id']}/deliveries"
-    (delivery,) = api.get(path, by=by).json["data"]
-    found: list[dict[str, Any]] = api.get(f"{path}/{delivery['id']}", by=by).json["data"]["log"]
+    (delivery,) = data_of(api.get(path, by=by))
+    found: list[dict[str, Any]] = data_of(api.get(f"{path}/{delivery['id']}", by=by))["log"]
     return found
 
 

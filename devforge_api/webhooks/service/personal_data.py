@@ -27,7 +27,7 @@ TABLES = frozenset({
 def _export(subject: Subject) -> Iterator[tuple[str, Iterator[Row]]]:
     own = select(WebhookEndpoint.id).where(WebhookEndpoint.user_id == subject.user_id)
     deliveries = select(WebhookDelivery.id).where(WebhookDelivery.endpoint_id.in_(own))
-    secret = frozenset({"secret", "previous_secret"})
+    secret = frozenset({"secret", "previous_secret", "previous_secret_until"})
     yield "endpoints", rows(WebhookEndpoint, WebhookEndpoint.user_id == subject.user_id, without=secret)
     yield "filters", rows(WebhookFilter, WebhookFilter.endpoint_id.in_(own))
     yield "messages", rows(WebhookMessage, WebhookMessage.user_id == subject.user_id)
