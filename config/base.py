@@ -89,6 +89,7 @@ JWT_ENCODE_AUDIENCE = JWT_DECODE_AUDIENCE = "dev-forge-api"
 
 OUTBOX_LEASE = timedelta(seconds=60)
 MAIL_SECONDS = 15.0  # for one letter; well below half of the lease
+OUTBOUND_SECONDS = 15.0  # for one call to an address that a user gave; below half of the lease, too
 OUTBOX_POLL_SECONDS = 1.0
 OUTBOX_MAX_ATTEMPTS = 12
 OUTBOX_KEEP_DELIVERED = timedelta(days=7)

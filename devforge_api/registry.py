@@ -26,9 +26,14 @@ import devforge_api.files.subscribers
 import devforge_api.licenses.jobs
 import devforge_api.licenses.news
 import devforge_api.licenses.subscribers
+import devforge_api.notifications.jobs
+import devforge_api.notifications.subscribers
 import devforge_api.ops.jobs
 import devforge_api.releases.news
-import devforge_api.users.news  # noqa: F401
+import devforge_api.users.news
+import devforge_api.webhooks.jobs
+import devforge_api.webhooks.news
+import devforge_api.webhooks.subscribers  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.audit.service import AUDIT_DATA
 from devforge_api.auth import providers, tokens
@@ -62,8 +67,10 @@ from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
 from devforge_api.licenses.routes.offline import well_known as license_keys_blueprint
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
-from devforge_api.notifications.models import PushSubscription
+from devforge_api.notifications.models import PushKey, PushSubscription
 from devforge_api.notifications.routes import blp as notifications_blueprint
+from devforge_api.notifications.routes.pages import notification_pages
+from devforge_api.notifications.service.personal_data import NOTIFICATION_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
 from devforge_api.ops.demo import demo_cli
 from devforge_api.ops.routes import blp as ops_blueprint
@@ -73,8 +80,10 @@ from devforge_api.releases.routes import blp as releases_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
 from devforge_api.users.service import ACCOUNT_DATA
+from devforge_api.webhooks.cli import webhooks_cli
 from devforge_api.webhooks.models import WebhookEndpoint
 from devforge_api.webhooks.routes import blp as webhooks_blueprint
+from devforge_api.webhooks.service.personal_data import WEBHOOK_DATA
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
@@ -97,6 +106,7 @@ COMMANDS: tuple[click.Command, ...] = (
     licenses_cli,
     billing_cli,
     files_cli,
+    webhooks_cli,
     demo_cli,
     *OPS_COMMANDS,
 )
@@ -112,6 +122,7 @@ ENCRYPTED = (
     OneTimeToken.data,
     TotpFactor.secret,
     ProviderEvent.payload,
+    PushKey.private_key,
     PushSubscription.endpoint,
     PushSubscription.keys,
     WebhookEndpoint.secret,
@@ -120,9 +131,11 @@ ENCRYPTED = (
 
 # What is known of a person, in the order in which it is erased; the user's own row is the last.
 PERSONAL_DATA = (
+    WEBHOOK_DATA,
     BILLING_DATA,  # before licences: an order is locked before they are
     LICENSE_DATA,
     FILES_DATA,
+    NOTIFICATION_DATA,
     SIGN_IN_DATA,
     MAIL_DATA,
     REQUEST_DATA,
@@ -135,6 +148,7 @@ NOT_PERSONAL = {
     "scheduled_jobs": "names of jobs",
     "maintenance": "the service's own state",
     "signing_keys": "the service's own keys",
+    "push_keys": "the service's own key",
     "products": "what is sold",
     "policies": "what is sold",
     "entitlements": "what is sold",
@@ -166,5 +180,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(browser_blueprint)
     app.register_blueprint(license_keys_blueprint)
     app.register_blueprint(billing_pages)
+    app.register_blueprint(notification_pages)
     for command in COMMANDS:
         app.cli.add_command(command)

@@ -1,7 +1,8 @@
 """The second executor: Celery with Redis. Tasks carry a row's id; the table stays the truth.
 
 A task that is lost, doubled or late changes nothing: a row is claimed by an atomic update before
-it is delivered, and the sweeper, run by beat, finds every due row that no task brought.
+it is delivered, and the sweeper, run by beat, finds every due row that no task brought. Each lane of
+the outbox is a queue, so that workers can be told which of them to serve.
 """
 
 from __future__ import annotations
@@ -20,12 +21,19 @@ from devforge_api.core import jobs, outbox
 from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db
 from devforge_api.core.maintenance import Maintenance
+from devforge_api.core.outbox import Lane
 from devforge_api.core.worker import drain
 
 DELIVER, SWEEP, SCHEDULE = "devforge.deliver", "devforge.sweep", "devforge.schedule"
 SWEEP_SECONDS, SCHEDULE_SECONDS = 2.0, 5.0
 
 log = logging.getLogger(__name__)
+
+
+def _every(seconds: float, task: str, lane: Lane, *arguments: str) -> dict[str, Any]:
+    # A tick that could not be run in time is dropped: the next one does its work.
+    options = {"expires": seconds, "queue": lane.queue}
+    return {"task": task, "schedule": seconds, "args": arguments, "options": options}
 
 
 def make_celery(app: Flask) -> Celery:
@@ -45,15 +53,9 @@ def make_celery(app: Flask) -> Celery:
         # A request must not wait for a broker that is away: the sweeper delivers instead.
         task_publish_retry=False,
         timezone="UTC",
-        beat_schedule={
-            # A tick that could not be run in time is dropped: the next one does its work.
-            SWEEP: {"task": SWEEP, "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}},
-            SCHEDULE: {
-                "task": SCHEDULE,
-                "schedule": SCHEDULE_SECONDS,
-                "options": {"expires": SCHEDULE_SECONDS},
-            },
-        },
+        task_default_queue=Lane.WORK.queue,
+        beat_schedule={SCHEDULE: _every(SCHEDULE_SECONDS, SCHEDULE, Lane.WORK)}
+        | {f"{SWEEP}.{lane}": _every(SWEEP_SECONDS, SWEEP, lane, lane.value) for lane in Lane},
     )
 
     def forget_connections(**_: object) -> None:
@@ -70,9 +72,9 @@ def make_celery(app: Flask) -> Celery:
                 outbox.deliver(UUID(row_id))
             db.session.remove()
 
-    def sweep() -> None:
+    def sweep(lane: str) -> None:
         with app.app_context():
-            drain()
+            drain(lane=Lane(lane))
 
     def schedule() -> None:
         with app.app_context():
@@ -89,9 +91,9 @@ class CeleryExecutor:
     def __init__(self, celery: Celery) -> None:
         self._celery: Any = celery
 
-    def submit(self, row_id: UUID) -> None:
+    def submit(self, row_id: UUID, lane: Lane) -> None:
         """Send a task; where the broker is away, leave the row to the sweeper."""
         try:
-            self._celery.send_task(DELIVER, (str(row_id),), expires=60)
+            self._celery.send_task(DELIVER, (str(row_id),), expires=60, queue=lane.queue)
         except (OperationalError, OSError) as error:
             log.warning("the broker is away; the sweeper will deliver", extra={"error": str(error)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from email.utils import parseaddr
 
 from flask import current_app
 
@@ -21,3 +22,20 @@ def number(name: str) -> int:
 def address(path: str) -> str:
     """A path as an address of ours that users see."""
     return f"{current_app.config['PUBLIC_URL']}{path}"
+
+
+def duration(name: str) -> timedelta:
+    """A setting that is a duration itself."""
+    found: timedelta = current_app.config[name]
+    return found
+
+
+def public_url() -> str:
+    """The address that users see, without a slash at its end."""
+    url: str = current_app.config["PUBLIC_URL"]
+    return url.rstrip("/")
+
+
+def sender_address() -> str:
+    """The address that letters are from."""
+    return parseaddr(current_app.config["MAIL_FROM"])[1]

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import ColumnElement, Index, Text, and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Index, Text, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from devforge_api.core.clock import utc_now
@@ -75,6 +75,23 @@ class OutboxRow(Model):
         self.status, self.delivered_at, self.error = OutboxStatus.DELIVERED, utc_now(), None
 
 
+class Lane(StrEnum):
+    """Who delivers together, one after the other in each of the lane's threads.
+
+    ``work``: the database alone. ``outside``: mail servers, payment providers. ``strangers``:
+    addresses that users have given, any of which may be as slow as it likes.
+    """
+
+    WORK = "work"
+    OUTSIDE = "outside"
+    STRANGERS = "strangers"
+
+    @property
+    def queue(self) -> str:
+        """Its name at a broker."""
+        return f"devforge.{self}"
+
+
 @dataclass(frozen=True, slots=True)
 class EventType:
     """An entry of the event catalogue: what happened, and the payload's keys."""
@@ -89,31 +106,19 @@ class Executor(Protocol):
     It may lose what it is told: due rows are found again by polling the table.
     """
 
-    def submit(self, row_id: UUID) -> None:
-        """A row has been committed and is due."""
+    def submit(self, row_id: UUID, lane: Lane) -> None:
+        """A row of this lane has been committed and is due."""
 
 
 class Unattended:
     """No executor in this process, as in the CLI: rows wait for one that polls."""
 
-    def submit(self, row_id: UUID) -> None:
+    def submit(self, row_id: UUID, lane: Lane) -> None:
         """Leave the row to others."""
 
 
 class Undeliverable(Exception):
     """Trying again cannot help: the row is set aside at once. The message says why."""
-
-
-class Lane(StrEnum):
-    """Who delivers together, one after the other in each of the lane's threads.
-
-    ``work``: the database alone. ``outside``: mail servers, payment providers. ``strangers``:
-    addresses that users have given, any of which may be as slow as it likes.
-    """
-
-    WORK = "work"
-    OUTSIDE = "outside"
-    STRANGERS = "strangers"
 
 
 Handler = Callable[[dict[str, Any]], Any]
@@ -185,7 +190,7 @@ def emit_at(due_at: datetime, name: str, /, **payload: Any) -> None:
         )
         db.session.add(row)
         if due_at <= utc_now():
-            after_commit(partial(executor.submit, row.id))
+            after_commit(partial(executor.submit, row.id, _lanes.get(subscriber, Lane.WORK)))
 
 
 def claim(lane: Lane | None = None, limit: int = 20) -> list[UUID]:
@@ -315,36 +320,7 @@ def _put_off(row_id: UUID, error: str, *, final: bool) -> None:
             row.next_attempt_at = utc_now() + delay
 
 
-def lag() -> timedelta:
-    """How long the oldest due row has been waiting."""
-    now = utc_now()
-    oldest = db.session.scalar(
-        select(func.min(OutboxRow.next_attempt_at)).where(OutboxRow.status == OutboxStatus.PENDING)
-    )
-    return max(now - oldest, timedelta(0)) if oldest else timedelta(0)
-
-
-def replay(row_ids: list[UUID] | None = None) -> int:
-    """Make dead rows due again; all of them without ids. Returns how many."""
-    statement = update(OutboxRow).where(OutboxRow.status == OutboxStatus.DEAD)
-    if row_ids is not None:
-        statement = statement.where(OutboxRow.id.in_(row_ids))
-    values = {"status": OutboxStatus.PENDING, "attempts": 0, "next_attempt_at": utc_now()}
-    return affected(statement.values(**values))
-
-
 def payloads_since(name: str, since: datetime) -> list[dict[str, Any]]:
     """The payloads of an event's rows since a moment, delivered ones too."""
     statement = select(OutboxRow.payload).where(OutboxRow.name == name, OutboxRow.created_at >= since)
     return list(db.session.scalars(statement))
-
-
-def is_purgeable() -> ColumnElement[bool]:
-    """The rows that were delivered longer ago than they are kept."""
-    before = utc_now() - current_app.config["OUTBOX_KEEP_DELIVERED"]
-    return and_(OutboxRow.status == OutboxStatus.DELIVERED, OutboxRow.delivered_at < before)
-
-
-def purge_delivered() -> int:
-    """Delete what is purgeable. Returns how many rows."""
-    return affected(delete(OutboxRow).where(is_purgeable()))

@@ -16,7 +16,7 @@ from devforge_api.core.errors import ReauthRequired, TokenRevoked
 from devforge_api.core.limits import Limit, charge, charge_unless_denied
 
 # Below these no route goes without saying who may call it.
-DECLARED = ("/api/", "/oauth/", "/.well-known/", "/device", "/billing/")
+DECLARED = ("/api/", "/oauth/", "/.well-known/", "/device", "/billing/", "/notifications/")
 
 View = TypeVar("View", bound=Callable[..., Any])
 

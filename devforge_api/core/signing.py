@@ -38,7 +38,13 @@ def pseudonym(purpose: str, *parts: str) -> str:
 
     :param parts: without NUL.
     """
-    return _mac(_keys()[0], purpose, "\0".join(parts).encode()).hex()[:32]
+    return pseudonyms(purpose, *parts)[0]
+
+
+def pseudonyms(purpose: str, *parts: str) -> tuple[str, ...]:
+    """The names by all listed keys, for finding what was kept under an older one."""
+    body = "\0".join(parts).encode()
+    return tuple(_mac(key, purpose, body).hex()[:32] for key in _keys())
 
 
 def secrets_for(purpose: str) -> tuple[str, ...]:

@@ -43,10 +43,11 @@ class WorkerThreads:
         for thread in self._lanes:
             thread.start()
 
-    def submit(self, row_id: UUID) -> None:
+    def submit(self, row_id: UUID, lane: Lane) -> None:
         """Wake up; a row is due."""
         for thread in self._lanes:
-            thread.wake.set()
+            if thread.lane is lane:
+                thread.wake.set()
 
     def stop(self) -> None:
         """Finish the rows in hand, then end."""
@@ -62,7 +63,7 @@ class _LaneThread(threading.Thread):
 
     def __init__(self, app: Flask, lane: Lane, stop: threading.Event) -> None:
         super().__init__(name=f"devforge-{lane}", daemon=True)
-        self._app, self._lane, self._stopping = app, lane, stop
+        self._app, self.lane, self._stopping = app, lane, stop
         self.wake = threading.Event()
 
     def run(self) -> None:
@@ -76,8 +77,8 @@ class _LaneThread(threading.Thread):
                     if not ready:
                         ensure_signing_keys()
                         ready = True
-                    worked = drain(self._stopping, self._lane)
-                    if self._lane is Lane.WORK and time.monotonic() >= next_schedule:
+                    worked = drain(self._stopping, self.lane)
+                    if self.lane is Lane.WORK and time.monotonic() >= next_schedule:
                         jobs.run_due()
                         next_schedule = time.monotonic() + SCHEDULE_SECONDS
                 pause = poll

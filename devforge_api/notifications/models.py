@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, String, Text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, query_expression
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import JsonValue, Model, Timestamps, checked_enum, uuid7
@@ -40,6 +40,8 @@ class Notification(Model):
     __table_args__ = (
         Index("ix_notifications_user_id_created_at", "user_id", "created_at", "id"),
         Index("ix_notifications_user_id_read_at", "user_id", "read_at", "created_at", "id"),
+        Index("ix_notifications_user_id_kind", "user_id", "kind", "created_at", "id"),
+        Index("ix_notifications_user_id_event", "user_id", "event", "created_at", "id"),
         Index("ix_notifications_created_at", "created_at"),
     )
 
@@ -52,6 +54,8 @@ class Notification(Model):
     in_app: Mapped[bool] = mapped_column(default=True)
     read_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    # Of its reader, where it was asked for with the row (queries.py).
+    locale: Mapped[str | None] = query_expression()
 
 
 class Preference(Model):
@@ -69,7 +73,7 @@ class PushSubscription(Timestamps, Model):
     """A browser that takes push messages (RFC 8030, RFC 8291)."""
 
     __tablename__ = "push_subscriptions"
-    __table_args__ = (Index("ix_push_subscriptions_user_id", "user_id"),)
+    __table_args__ = (Index("ix_push_subscriptions_user_id_created_at", "user_id", "created_at", "id"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
@@ -79,6 +83,19 @@ class PushSubscription(Timestamps, Model):
     keys: Mapped[str] = mapped_column(Text)  # JSON: p256dh, auth
     user_agent: Mapped[str | None]
     last_delivered_at: Mapped[datetime | None]
+
+
+class PushKey(Model):
+    """What push services know this server by (VAPID, RFC 8292): one key pair, for ever.
+
+    Subscriptions are made for it, and die with it.
+    """
+
+    __tablename__ = "push_keys"
+
+    name: Mapped[str] = mapped_column(String(16), primary_key=True)
+    private_key: Mapped[str] = mapped_column(Text)  # PEM of a P-256 key, encrypted under the master key
+    created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
 class RealtimeTicket(Model):

@@ -19,7 +19,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
-from devforge_api.core import maintenance, outbox
+from devforge_api.core import maintenance, outbox_upkeep
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, reading_engine
 
@@ -121,7 +121,7 @@ def check_jobs(limit: timedelta) -> str:
     state = maintenance.current()
     if state.active:
         return "paused by maintenance"
-    lag = outbox.lag()
+    lag = outbox_upkeep.lag()
     if state.changed_at is not None:  # what fell due during a maintenance waits only since its end
         lag = max(timedelta(0), min(lag, utc_now() - state.changed_at))
     if lag > limit:

@@ -39,15 +39,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_mail_suppressions_created_at"), "mail_suppressions", ["created_at"])
 
     op.create_table(
-        "webhook_messages",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("event", sa.String(length=64), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
+        "push_keys",
+        sa.Column("name", sa.String(length=16), nullable=False),
+        sa.Column("private_key", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_messages")),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_push_keys")),
     )
-    op.create_index(op.f("ix_webhook_messages_created_at"), "webhook_messages", ["created_at"])
-
     op.create_table(
         "feed_events",
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -193,6 +190,12 @@ def upgrade() -> None:
         op.f("ix_notifications_user_id_created_at"), "notifications", ["user_id", "created_at", "id"]
     )
     op.create_index(
+        op.f("ix_notifications_user_id_event"), "notifications", ["user_id", "event", "created_at", "id"]
+    )
+    op.create_index(
+        op.f("ix_notifications_user_id_kind"), "notifications", ["user_id", "kind", "created_at", "id"]
+    )
+    op.create_index(
         op.f("ix_notifications_user_id_read_at"), "notifications", ["user_id", "read_at", "created_at", "id"]
     )
 
@@ -213,7 +216,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_push_subscriptions")),
         sa.UniqueConstraint("endpoint_hash", name=op.f("uq_push_subscriptions_endpoint_hash")),
     )
-    op.create_index(op.f("ix_push_subscriptions_user_id"), "push_subscriptions", ["user_id"])
+    op.create_index(
+        op.f("ix_push_subscriptions_user_id_created_at"),
+        "push_subscriptions",
+        ["user_id", "created_at", "id"],
+    )
 
     op.create_table(
         "realtime_tickets",
@@ -262,6 +269,7 @@ def upgrade() -> None:
             "disabled_reason",
             sa.Enum(
                 "owner",
+                "operator",
                 "gone",
                 "failing",
                 name="disabledreason",
@@ -276,7 +284,10 @@ def upgrade() -> None:
         sa.Column("previous_secret", sa.Text(), nullable=True),
         sa.Column("previous_secret_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timeouts", sa.Integer(), nullable=False),
         sa.Column("resting_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("busy_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -285,10 +296,25 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoints")),
     )
-    op.create_index(op.f("ix_webhook_endpoints_audience_status"), "webhook_endpoints", ["audience", "status"])
+    op.create_index(op.f("ix_webhook_endpoints_status_audience"), "webhook_endpoints", ["status", "audience"])
     op.create_index(
         op.f("ix_webhook_endpoints_user_id_created_at"), "webhook_endpoints", ["user_id", "created_at", "id"]
     )
+
+    op.create_table(
+        "webhook_messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_webhook_messages_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_messages")),
+    )
+    op.create_index(op.f("ix_webhook_messages_created_at"), "webhook_messages", ["created_at"])
+    op.create_index(op.f("ix_webhook_messages_user_id"), "webhook_messages", ["user_id"])
 
     op.create_table(
         "file_variants",
@@ -324,8 +350,12 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("of_others", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("response_status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(length=255), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -345,10 +375,16 @@ def upgrade() -> None:
             "endpoint_id", "message_id", name=op.f("uq_webhook_deliveries_endpoint_id_message_id")
         ),
     )
+    op.create_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries", ["created_at"])
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_id_created_at"),
         "webhook_deliveries",
         ["endpoint_id", "created_at", "id"],
+    )
+    op.create_index(
+        op.f("ix_webhook_deliveries_endpoint_id_event"),
+        "webhook_deliveries",
+        ["endpoint_id", "event", "created_at", "id"],
     )
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_id_status"),
@@ -392,9 +428,13 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts", ["delivery_id", "id"])
 
+    op.add_column("mails", sa.Column("suppressed_at", sa.DateTime(timezone=True), nullable=True))
+
 
 def downgrade() -> None:
     """Take back."""
+    op.drop_column("mails", "suppressed_at")
+
     op.drop_index(op.f("ix_webhook_attempts_delivery_id"), "webhook_attempts")
 
     op.drop_table("webhook_attempts")
@@ -402,22 +442,30 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_deliveries_status_next_attempt_at"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_message_id"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_status"), "webhook_deliveries")
+    op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_event"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_created_at"), "webhook_deliveries")
+    op.drop_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries")
 
     op.drop_table("webhook_deliveries")
     op.drop_table("file_variants")
+    op.drop_index(op.f("ix_webhook_messages_user_id"), "webhook_messages")
+    op.drop_index(op.f("ix_webhook_messages_created_at"), "webhook_messages")
+
+    op.drop_table("webhook_messages")
     op.drop_index(op.f("ix_webhook_endpoints_user_id_created_at"), "webhook_endpoints")
-    op.drop_index(op.f("ix_webhook_endpoints_audience_status"), "webhook_endpoints")
+    op.drop_index(op.f("ix_webhook_endpoints_status_audience"), "webhook_endpoints")
 
     op.drop_table("webhook_endpoints")
     op.drop_index(op.f("ix_realtime_tickets_user_id"), "realtime_tickets")
     op.drop_index(op.f("ix_realtime_tickets_expires_at"), "realtime_tickets")
 
     op.drop_table("realtime_tickets")
-    op.drop_index(op.f("ix_push_subscriptions_user_id"), "push_subscriptions")
+    op.drop_index(op.f("ix_push_subscriptions_user_id_created_at"), "push_subscriptions")
 
     op.drop_table("push_subscriptions")
     op.drop_index(op.f("ix_notifications_user_id_read_at"), "notifications")
+    op.drop_index(op.f("ix_notifications_user_id_kind"), "notifications")
+    op.drop_index(op.f("ix_notifications_user_id_event"), "notifications")
     op.drop_index(op.f("ix_notifications_user_id_created_at"), "notifications")
     op.drop_index(op.f("ix_notifications_created_at"), "notifications")
 
@@ -435,9 +483,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_feed_events_created_at"), "feed_events")
 
     op.drop_table("feed_events")
-    op.drop_index(op.f("ix_webhook_messages_created_at"), "webhook_messages")
-
-    op.drop_table("webhook_messages")
+    op.drop_table("push_keys")
     op.drop_index(op.f("ix_mail_suppressions_created_at"), "mail_suppressions")
 
     op.drop_table("mail_suppressions")

@@ -11,10 +11,13 @@ from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
 from devforge_api.billing.models import Account
+from devforge_api.core.db import unit_of_work
+from devforge_api.notifications.service import browsers
 from devforge_api.registry import BLUEPRINTS
 from tests.factories import PASSWORD, V1
 from tests.factories.billing import Books
 from tests.files.samples import picture, put_avatar, upload
+from tests.factories.notifications import Browser, tell
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -241,6 +244,30 @@ def files(api, admin):
     }
 
 
+def told(api, person):
+    """Answers about what somebody is told, by their places in the document."""
+    tell(api, [person])
+    tell(api, [person], "auth.mfa_enabled")  # about nothing that has a page
+    api.get("/notifications/push-key", by=person)
+    with api.app.app_context(), unit_of_work():
+        keys = Browser.at("https://push.example.net/x").subscription["keys"]
+        made = browsers.register(person.id, endpoint="https://push.example.net/x", **keys, user_agent=None)
+    top, one = "/notifications", "/notifications/push-subscriptions/{push_subscription_id}"
+    get = partial(api.get, by=person)
+    first = get(top).json["data"][0]["id"]
+    return {
+        (top, "get"): get(top),
+        (f"{top}/{{notification_id}}", "get"): get(f"{top}/{first}"),
+        (f"{top}/unread-count", "get"): get(f"{top}/unread-count"),
+        (f"{top}/read", "post"): api.post(f"{top}/read", {"all": True}, by=person),
+        (f"{top}/preferences", "get"): get(f"{top}/preferences"),
+        (f"{top}/preferences", "patch"): api.patch(f"{top}/preferences", {}, by=person),
+        (f"{top}/push-key", "get"): get(f"{top}/push-key"),
+        (f"{top}/push-subscriptions", "get"): get(f"{top}/push-subscriptions"),
+        (one, "get"): get(one.format(push_subscription_id=made.id)),
+    }
+
+
 def test_answers_given_are_answers_documented(api, document, check):
     """Real answers of every kind of resource, against the schemas that the document promises."""
     admin = api.admin()
@@ -276,6 +303,7 @@ def test_answers_given_are_answers_documented(api, document, check):
         **ways_in(api),
         **money(api, admin),
         **files(api, admin),
+        **told(api, admin),
     }
     for (path, method), answer in answers.items():
         assert answer.status_code in {200, 201}, f"{method} {path}: {answer.json}"

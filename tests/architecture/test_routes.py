@@ -9,15 +9,18 @@ import pytest
 from devforge_api.auth.models import Identity
 from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.notifications.service import browsers
 from devforge_api.users.models import Role
+from devforge_api.webhooks.service import endpoints, replaying
 from tests.factories import V1, code_of
 from tests.factories.billing import Books
 from tests.files.samples import picture, put_avatar, upload
+from tests.factories.notifications import Browser, tell
 
 # Whose `{id}` it is, is no secret to these.
+OWNERS_ALONE = PERSONAL | {"files:read", "notifications:read", "webhooks:read"}
 PUBLIC_DOCUMENT = "/api/v1/openapi.json"
 EVERYBODYS = {"avatar_id"}
-OWNERS_ALONE = PERSONAL | {"files:read"}
 
 
 def routes(app):
@@ -45,6 +48,12 @@ def existing(api):
     with api.app.app_context(), unit_of_work():
         identity = Identity(user_id=owner.id, provider="acme", subject="1")
         db.session.add(identity)
+    tell(api, [owner])
+    notification = api.get("/notifications", by=owner).json["data"][0]["id"]
+    with api.app.app_context(), unit_of_work():
+        browser = Browser.at("https://push.example.net/x")
+        keys = browser.subscription["keys"]
+        subscribed = browsers.register(owner.id, endpoint=browser.endpoint, **keys, user_agent=None)
     release = api.release(license_.product_id, "1.0", draft=True)
     resources = {
         "products": license_.product_id,
@@ -59,6 +68,10 @@ def existing(api):
     payment = books.payment(order)
     refund, subscription = books.refund(payment), books.subscription(order)
     invoice = books.invoice(payment, order, number=1)
+    with api.app.app_context(), unit_of_work():
+        hook = {"url": "https://example.com/hook", "events": []}
+        endpoint = endpoints.create(owner.id, hook, for_everybody=False).row
+        delivery = replaying.send_test(endpoint)
 
     def find(rule):
         ids = {
@@ -74,6 +87,11 @@ def existing(api):
             "refund_id": refund.id,
             "invoice_id": invoice.id,
             "subscription_id": subscription.id,
+            "endpoint_id": endpoint.id,
+            "delivery_id": delivery.id,
+            "notification_id": notification,
+            "push_subscription_id": subscribed.id,
+            "endpoint_hash": subscribed.endpoint_hash,
             "provider": "nobody",  # what is configured is no secret, and nobody's
             "session_id": session,
             "service_account_id": account,
@@ -99,6 +117,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /releases": {"product_id": str(uuid4()), "version": "1.0"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
     f"POST {V1}/billing/subscriptions/<uuid:subscription_id>/change": {"price_id": str(uuid4())},
+    "PUT /webhooks": {"url": "https://example.com/mine"},
+    f"POST {V1}/webhooks/<uuid:endpoint_id>/replay": {"since": "2026-01-15T09:30:00Z"},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }
 
@@ -114,8 +134,8 @@ def test_every_route_declares_who_may_call_it(app):
 
 def test_every_scope_is_asked_for_somewhere(app):
     asked = {access.scope for _, _, access in routes(app)}
-    # Two scopes widen what another route shows instead of opening one.
-    assert frozenset().union(*ROLE_SCOPES.values()) - asked <= {"licenses:read_all"}
+    # Two scopes widen what another route does instead of opening one.
+    assert frozenset().union(*ROLE_SCOPES.values()) - asked <= {"licenses:read_all", "webhooks:everybody"}
 
 
 def test_nobody_enters_a_scoped_route_without_a_token(api, existing):

@@ -13,7 +13,7 @@ from devforge_api.app import create_app
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-OWN_SERVICES = ["api", "worker", "beat", "migrate"]
+OWN_SERVICES = ["api", "worker", "strangers", "beat", "migrate"]
 
 
 @pytest.fixture(scope="module")

@@ -63,7 +63,10 @@ def start(environ, broker, tmp_path):
         return process
 
     run("beat", "--schedule", str(tmp_path / "beat"), "--pidfile", "")
-    yield lambda: run("worker", "--concurrency", "2", "--without-gossip", "--without-mingle")
+    queues = ",".join(lane.queue for lane in outbox.Lane)
+    yield lambda: run(
+        "worker", "--queues", queues, "--concurrency", "2", "--without-gossip", "--without-mingle"
+    )
     for process in groups:
         kill(process)
 

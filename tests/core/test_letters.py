@@ -20,6 +20,7 @@ PARAMS = {
     "address": "203.0.113.7", "provider": "GitHub", "product": "Dev Forge", "tier": "pro",
     "until": "2026-01-22 09:30 UTC", "amount": "59.00 USD", "what": "Dev Forge Pro", "on": "2026-01-22",
     "order": "01a1ff15-33d9-71b1-bf2a-d85b80125e91", "keys": "DF-AAAAA-BBBBB", "why": "refunded",
+    "title": "Licence ended", "text": "Your licence for Dev Forge (pro) has ended for good.",
 }  # fmt: skip
 ID = UUID("01a1ff15-33d9-71b1-bf2a-d85b80125e91")
 SENDER = ("Dev Forge", "no-reply@example.org")

@@ -173,7 +173,7 @@ def test_a_temporary_refusal_is_tried_again_with_the_same_message_id(app_with, i
 
 @pytest.mark.parametrize("where", ["to_recipient", "to_data"])
 def test_a_recipient_who_is_refused_for_good_is_not_tried_again(app_with, inbox, where):
-    setattr(inbox, where, [f"550 5.1.1 <{ADA}> no such user"])
+    setattr(inbox, where, [f"550 5.7.1 <{ADA}> does not take this"])
     with smtp.server(inbox) as port:
         app = app_with(f"smtp+plain://127.0.0.1:{port}")
         send(app)
@@ -181,7 +181,7 @@ def test_a_recipient_who_is_refused_for_good_is_not_tried_again(app_with, inbox,
         deliver(app, again=True)
     status, attempts, error = row(app)
     assert (status, attempts) == (OutboxStatus.DEAD, 1)
-    assert "550 5.1.1" in error
+    assert "550 5.7.1" in error
     assert ADA not in error
     assert mails(app)[0].sent_at is None
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from devforge_api.core import outbox
+from devforge_api.core import outbox, outbox_upkeep
 from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting, occasion
 from devforge_api.core.db import db, unit_of_work
@@ -158,11 +158,11 @@ def test_a_dead_row_is_replayed_from_its_beginning(app, subscribe):
     assert {first.status, second.status} == {OutboxStatus.DEAD}
     broken[0] = False
     with unit_of_work():
-        assert outbox.replay([first.id]) == 1
+        assert outbox_upkeep.replay([first.id]) == 1
     drain()
     assert seen == [1]
     with unit_of_work():
-        assert outbox.replay() == 1
+        assert outbox_upkeep.replay() == 1
     drain()
     assert seen == [1, 2]
 
@@ -233,13 +233,13 @@ def test_many_workers_claim_and_deliver_every_row_once(app, subscribe):
 
 def test_the_lag_is_the_wait_of_the_oldest_due_row(subscribe):
     subscribe(lambda payload: None)
-    assert outbox.lag() == timedelta(0)
+    assert outbox_upkeep.lag() == timedelta(0)
     emit(1)
     with unit_of_work():
         db.session.execute(update(OutboxRow).values(next_attempt_at=utc_now() - timedelta(minutes=3)))
-    assert timedelta(minutes=3) <= outbox.lag() < timedelta(minutes=4)
+    assert timedelta(minutes=3) <= outbox_upkeep.lag() < timedelta(minutes=4)
     drain()
-    assert outbox.lag() == timedelta(0)
+    assert outbox_upkeep.lag() == timedelta(0)
 
 
 def test_delivered_rows_are_purged_after_a_week_and_no_others(subscribe):
@@ -248,12 +248,12 @@ def test_delivered_rows_are_purged_after_a_week_and_no_others(subscribe):
     (row_id, *_) = outbox.claim(limit=1)
     outbox.deliver(row_id)
     with unit_of_work():
-        assert outbox.purge_delivered() == 0
+        assert outbox_upkeep.purge_delivered() == 0
         old = utc_now() - timedelta(days=8)
         db.session.execute(update(OutboxRow).values(created_at=old))
         delivered = update(OutboxRow).where(OutboxRow.id == row_id)
         db.session.execute(delivered.values(delivered_at=old))
-        assert outbox.purge_delivered() == 1
+        assert outbox_upkeep.purge_delivered() == 1
     assert [row.status for row in rows()] == [OutboxStatus.PENDING]
 
 

@@ -98,7 +98,7 @@ def test_a_batch_that_takes_long_gives_back_what_its_lease_would_not_cover(app, 
         now[0] += app.config["OUTBOX_LEASE"].total_seconds() * 0.3
 
     emit(1, 2, 3, 4)
-    assert worker._deliver_batch() == 2
+    assert worker._deliver_batch(None) == 2
     assert seen == [1, 2]
     assert [row.attempts for row in rows()] == [1, 1, 0, 0]
     assert drain() == 2

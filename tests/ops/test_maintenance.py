@@ -235,7 +235,7 @@ def test_celerys_tasks_wait_too(api, another_app):
     with api.app.app_context():
         first = db.session.scalar(select(OutboxRow.id).order_by(OutboxRow.id))
     switch(api.app, on=True)
-    for task, arguments in ((DELIVER, (str(first),)), (SWEEP, ()), (SCHEDULE, ())):
+    for task, arguments in ((DELIVER, (str(first),)), (SWEEP, ("work",)), (SCHEDULE, ())):
         celery.tasks[task](*arguments)
     assert set(events(api.app)) == {(0, "pending")}
     with api.app.app_context():

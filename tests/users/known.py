@@ -17,10 +17,12 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.context import Occasion, acting
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.encryption import encrypt
-from devforge_api.core.mail import outgoing
+from devforge_api.core.mail import outgoing, suppression
+from devforge_api.core.realtime import feed
 from devforge_api.licenses.models import MachineComponent
 from devforge_api.licenses.queries import get_license
 from devforge_api.licenses.service import features, people
+from devforge_api.notifications import models as told
 from tests.factories import PASSWORD
 from tests.files.samples import picture, upload
 
@@ -75,7 +77,25 @@ def make_ada(app, api):
         )  # fmt: skip
         one_time.issue(Purpose.RESET_PASSWORD, lifetime=timedelta(hours=1), user_id=who.id)
         outgoing.send("verify_email", to=who.email, locale=None, link="https://secret")
+        be_told(who)
     return who
+
+
+def be_told(who):
+    """A notification and all that goes with it, in a unit of work."""
+    later = utc_now() + timedelta(days=1)
+    words = {"name": "Ada L."}
+    push = {"endpoint_hash": "e" * 64, "endpoint": encrypt("e" * 64), "keys": encrypt("e" * 64)}
+    db.session.add_all(
+        [
+            told.Notification(user_id=who.id, kind=told.Kind.ACCOUNT, event="auth.mfa_enabled", data=words),
+            told.Preference(user_id=who.id, kind=told.Kind.RELEASES, channel=told.Channel.MAIL, enabled=True),
+            told.PushSubscription(user_id=who.id, user_agent="AdaBrowser/1", **push),
+            told.RealtimeTicket(user_id=who.id, token_hash="f" * 64, expires_at=later),
+        ]
+    )
+    feed.append([who.id], "notification", words)
+    suppression.suppress(who.email, suppression.SuppressionReason.COMPLAINED, "Ada L. wrote to us")
 
 
 def use_licenses(app, api, who, license_):

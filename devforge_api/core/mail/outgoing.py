@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -41,27 +43,50 @@ class Mail(Model):
     locale: Mapped[str | None] = mapped_column(String(35))
     params: Mapped[str | None] = mapped_column(Text)  # encrypted JSON, forgotten once it is sent
     sent_at: Mapped[datetime | None]
+    suppressed_at: Mapped[datetime | None]  # not sent, as its address is on the suppression list
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
-def send(letter: str, *, to: str, locale: str | None, **params: Any) -> None:
-    """Send a letter once the open unit of work has committed.
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter that is to be sent.
 
     :param letter: the template's name, such as ``verify_email``.
     :param locale: of the reader, BCP 47; the default language where there is no such letter.
-    :param params: JSON values that the template shows; links and their secrets among them.
+    :param params: JSON values that the template shows; links and their secrets among them. With
+        ``unsubscribe``, an address that ends such letters, the headers of RFC 8058 are added.
+    :param mail_id: makes the Message-ID; a second letter of the same one is an error.
     """
-    mail = Mail(
-        id=uuid7(),
-        recipient=to,
-        counted_as=counted_as(to),
-        letter=letter,
-        locale=locale,
-        params=encrypt(json.dumps(params)),
-    )
-    db.session.add(mail)
+
+    letter: str
+    to: str
+    locale: str | None
+    params: Mapping[str, Any]
+    mail_id: UUID = field(default_factory=uuid7)
+
+
+def send(letter: str, *, to: str, locale: str | None, **params: Any) -> None:
+    """Send a letter once the open unit of work has committed: see `Letter`."""
+    send_all([Letter(letter, to, locale, params)])
+
+
+def send_all(letters: Iterable[Letter]) -> None:
+    """Send letters once the open unit of work has committed, at the cost of few statements."""
+    mails = [
+        Mail(
+            id=letter.mail_id,
+            recipient=letter.to,
+            counted_as=counted_as(letter.to),
+            letter=letter.letter,
+            locale=letter.locale,
+            params=encrypt(json.dumps(letter.params)),
+        )
+        for letter in letters
+    ]
+    db.session.add_all(mails)
     db.session.flush()
-    emit(EVENT, mail_id=str(mail.id))
+    for mail in mails:
+        emit(EVENT, mail_id=str(mail.id))
 
 
 def count_since(since: datetime, *, to: str, letters: tuple[str, ...]) -> int:
@@ -76,10 +101,14 @@ def count_since(since: datetime, *, to: str, letters: tuple[str, ...]) -> int:
 
 
 def purge_sent(now: datetime) -> int:
-    """Delete what was sent, or forgotten, longer ago than it is kept; never what waits. Returns how many."""
+    """Delete what was sent, suppressed or forgotten longer ago than it is kept; never what waits.
+
+    Returns how many.
+    """
     before = now - SENT_KEPT
     forgotten = and_(Mail.recipient == "", Mail.created_at < before)
-    return affected(delete(Mail).where(or_(Mail.sent_at < before, forgotten)))
+    done = or_(Mail.sent_at < before, Mail.suppressed_at < before, forgotten)
+    return affected(delete(Mail).where(done))
 
 
 def forget_recipient(address: str) -> Update:
@@ -89,8 +118,13 @@ def forget_recipient(address: str) -> Update:
 
 def counted_as(address: str) -> str:
     """What letters to an address are counted under; tells nobody the address."""
+    return names_of(address)[0]
+
+
+def names_of(address: str) -> tuple[str, ...]:
+    """What an address may be counted under: its name by each secret key, that of the present one first."""
     try:
         address = wire_address(address)  # a domain has many spellings that lead to one mailbox
     except ValueError:
         pass  # nothing is sent there
-    return signing.pseudonym("mail", unicodedata.normalize("NFC", address).casefold())
+    return signing.pseudonyms("mail", unicodedata.normalize("NFC", address).casefold())

@@ -7,6 +7,7 @@ letter (``OUTBOX_LEASE``) must not run out meanwhile.
 from __future__ import annotations
 
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -26,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from flask import current_app
 
+from devforge_api.core.cord import Cord
 from devforge_api.core.outbox import Undeliverable
 
 CONNECT_SECONDS = 5.0
@@ -34,10 +36,15 @@ CHECK_SECONDS = 4.0  # the doctor waits little longer
 # other events do not wait for as many timeouts as there are letters.
 PAUSE_SECONDS = 10.0
 Result = TypeVar("Result")
+_STATUS = re.compile(r"(?<![0-9.])[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 
 
 class NotNow(Exception):
     """The letter could not be handed over this time; the message says why, without any secret."""
+
+
+class NoSuchRecipient(Undeliverable):
+    """The address does not exist, its server says, and will not; the message is what it said."""
 
 
 class Transport(Protocol):
@@ -46,6 +53,7 @@ class Transport(Protocol):
     def send(self, message: EmailMessage, *, sender: str, recipient: str) -> None:
         """Hand a letter over.
 
+        :raises NoSuchRecipient: there is no such address.
         :raises Undeliverable: refused for good. :raises NotNow: try again later.
         """
 
@@ -150,7 +158,7 @@ class Server:
             raise
         except smtplib.SMTPException as error:
             told = _told(error).replace(recipient, "(the recipient)")
-            raise (Undeliverable if _is_final(error) else NotNow)(told) from None
+            raise _kind_of(error)(told) from None
 
     def check(self) -> str:
         """Connect, greet and sign in, but send nothing."""
@@ -172,7 +180,7 @@ class Server:
         :raises NotNow: no connection, no encryption, or no end.
         :raises smtplib.SMTPException: the server's refusal, the login's among them as `NotNow`.
         """
-        cord = _Cord()
+        cord = Cord()
         future: Future[Result] = Future()
 
         def run() -> None:
@@ -197,7 +205,7 @@ class Server:
             raise NotNow(f"{self.host}:{self.port}: {error.strerror or error}") from None
 
     @contextmanager
-    def _connection(self, cord: _Cord) -> Iterator[smtplib.SMTP]:
+    def _connection(self, cord: Cord) -> Iterator[smtplib.SMTP]:
         context = ssl.create_default_context()
         if self.scheme == "smtps":
             line: smtplib.SMTP = _TlsLine(self.ourselves, cord, context)
@@ -228,42 +236,10 @@ class Server:
             cord.release()
 
 
-class _Cord:
-    """Breaks a connection off from another thread: also under TLS, and before there is one."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
-        self._pulled = False
-
-    def tie(self, connected: socket.socket) -> None:
-        """Hold on to a connection, whatever is wrapped around it later."""
-        with self._lock:
-            if self._pulled:
-                connected.close()
-                raise OSError("too late")
-            self._socket = connected.dup()
-
-    def pull(self) -> None:
-        """End it, now or as soon as it is there."""
-        with self._lock:
-            self._pulled = True
-            if self._socket is not None:
-                with suppress(OSError):
-                    self._socket.shutdown(socket.SHUT_RDWR)
-
-    def release(self) -> None:
-        """Let go."""
-        with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
-
-
 class _Line(smtplib.SMTP):
     """A connection that can be broken off."""
 
-    def __init__(self, ourselves: str, cord: _Cord) -> None:
+    def __init__(self, ourselves: str, cord: Cord) -> None:
         self._cord = cord
         super().__init__(local_hostname=ourselves)
 
@@ -277,13 +253,28 @@ class _Line(smtplib.SMTP):
 class _TlsLine(_Line):
     """The same, encrypted from the first byte."""
 
-    def __init__(self, ourselves: str, cord: _Cord, context: ssl.SSLContext) -> None:
+    def __init__(self, ourselves: str, cord: Cord, context: ssl.SSLContext) -> None:
         self._context = context
         super().__init__(ourselves, cord)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         connected = super()._get_socket(host, port, timeout)
         return self._context.wrap_socket(connected, server_hostname=host)
+
+
+def _kind_of(error: smtplib.SMTPException) -> type[Exception]:
+    if not _is_final(error):
+        return NotNow
+    unknown = _STATUS.search(_told(error))
+    return NoSuchRecipient if unknown and is_unknown(unknown[0]) else Undeliverable
+
+
+def is_unknown(status: str) -> bool:
+    """Whether an enhanced status code (RFC 3463) says for good that there is no such address.
+
+    Codes of policy (5.7) are about us, those of mailboxes and networks (5.2 to 5.5) may pass.
+    """
+    return status in {"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10"}
 
 
 def _is_final(error: smtplib.SMTPException) -> bool:

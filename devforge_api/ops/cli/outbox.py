@@ -8,7 +8,7 @@ import click
 from flask.cli import AppGroup
 from sqlalchemy import func, select
 
-from devforge_api.core import outbox
+from devforge_api.core import outbox_upkeep
 from devforge_api.core.cli import command_line, json_option, show_rows
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
@@ -58,7 +58,7 @@ def replay(ids: tuple[UUID, ...], everything: bool) -> None:
     if bool(ids) == everything:
         raise click.UsageError("Give ids, or --all.")
     with unit_of_work():
-        count = outbox.replay(None if everything else list(ids))
+        count = outbox_upkeep.replay(None if everything else list(ids))
     click.echo(f"{count} events are due again.")
 
 
@@ -68,9 +68,9 @@ def replay(ids: tuple[UUID, ...], everything: bool) -> None:
 def purge(dry_run: bool) -> None:
     """Delete events that were delivered longer ago than they are kept; the schedule does so too."""
     if dry_run:
-        old = select(func.count()).select_from(OutboxRow).where(outbox.is_purgeable())
+        old = select(func.count()).select_from(OutboxRow).where(outbox_upkeep.is_purgeable())
         click.echo(f"{db.session.scalar(old)} events would be deleted.")
         return
     with unit_of_work():
-        count = outbox.purge_delivered()
+        count = outbox_upkeep.purge_delivered()
     click.echo(f"{count} events are deleted.")

@@ -15,6 +15,7 @@ from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
 from devforge_api.core.cli import command_line
+from devforge_api.core.outbox import Lane
 from devforge_api.ops.buffering import READERS
 from devforge_api.ops.demo import print_credentials, seed
 from devforge_api.ops.processes import MALLOC_ENVIRONMENT, metrics_environment
@@ -120,11 +121,27 @@ def start(host: str | None, port: int | None, no_demo: bool) -> None:
 
 @click.command("worker")
 @click.option("--concurrency", type=click.IntRange(1, 64), default=2, show_default=True, help="Processes.")
+@click.option(
+    "--lane",
+    "lanes",
+    type=click.Choice([lane.value for lane in Lane]),
+    multiple=True,
+    help="Deliver only these: the work on the database, letters and payments, strangers' addresses.",
+)
 @with_appcontext
 @command_line
-def worker(concurrency: int) -> None:
+def worker(concurrency: int, lanes: tuple[str, ...]) -> None:
     """Deliver events by Celery; needs DEVFORGE_CELERY_BROKER_URL."""
-    _become_celery("worker", "--concurrency", str(concurrency), "--without-gossip", "--without-mingle")
+    queues = ",".join(lane.queue for lane in Lane if not lanes or lane in lanes)
+    _become_celery(
+        "worker",
+        "--concurrency",
+        str(concurrency),
+        "--queues",
+        queues,
+        "--without-gossip",
+        "--without-mingle",
+    )
 
 
 @click.command("beat")

@@ -1,0 +1,145 @@
+"""Push messages on their way to browsers (RFC 8030), encrypted for them alone (RFC 8291).
+
+The endpoint is an address that a user has given: it is called by `core.outbound` only, which follows
+no redirect, looks at where the name leads each time, and ends in time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import requests
+from py_vapid import Vapid02
+from pywebpush import WebPushException, webpush
+from sqlalchemy import delete
+
+from devforge_api.core import outbound
+from devforge_api.core.clock import utc_now
+from devforge_api.core.configured import public_url, sender_address
+from devforge_api.core.db import db, release_connection, unedited
+from devforge_api.core.encryption import decrypt
+from devforge_api.core.outbox import Undeliverable, emit_at
+from devforge_api.notifications import catalogue, queries
+from devforge_api.notifications.models import Notification, PushSubscription
+from devforge_api.notifications.service import push_keys
+
+TTL = timedelta(days=1)  # for so long a push service keeps it for a browser that is off
+PAYLOAD = 3000  # bytes; what is encrypted must stay below 4096 (RFC 8291 section 4)
+GONE = {404, 410}
+LATER = {429, 503}
+
+
+class PushFailed(Exception):
+    """The push service did not take the message this time; the message says why, but not its address."""
+
+
+def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] | None:
+    """Send a message, unless it has been read meanwhile, or is of yesterday.
+
+    :returns: what is to be written once it is sent, or once it is known that it cannot be.
+    :raises Undeliverable: the push service refuses it for good.
+    :raises PushFailed: try again.
+    """
+    due = queries.push_due(notification_id, subscription_id)
+    if due is None or due.notification.read_at or due.notification.created_at < utc_now() - TTL:
+        return None
+    key = push_keys.find()
+    if key is None:  # subscriptions are made for it
+        return None
+    endpoint = decrypt(due.subscription.endpoint)
+    browser = {"endpoint": endpoint, "keys": json.loads(decrypt(due.subscription.keys))}
+    message = payload(due.notification, due.locale)
+    release_connection()
+    try:
+        webpush(
+            browser,
+            data=message,
+            vapid_private_key=Vapid02(private_key=key),
+            vapid_claims={"sub": contact()},
+            ttl=int(TTL.total_seconds()),
+            # The topic lets a push service replace an earlier attempt by a repeated one (RFC 8030 5.4).
+            headers={"Topic": notification_id.hex, "Urgency": "normal"},
+            requests_session=outbound.session(),
+        )
+    except requests.RequestException as error:
+        # Not the error itself: its words could hold the address, which nobody but us may know.
+        raise PushFailed(f"{urlsplit(endpoint).hostname}: {type(error).__name__}") from None
+    except WebPushException as error:
+        return _refused(error, due.notification, subscription_id, urlsplit(endpoint).hostname)
+    return partial(_note_delivered, subscription_id)
+
+
+def _refused(
+    error: WebPushException, notification: Notification, subscription_id: UUID, host: str | None
+) -> Callable[[], object] | None:
+    status = error.status_code
+    if status in GONE:
+        return partial(_forget, subscription_id)
+    if status is None or (300 <= status < 500 and status not in LATER):
+        raise Undeliverable(f"{host}: {status or 'the message cannot be encrypted'}") from None
+    again = retry_at(error.retry_after, utc_now()) if status in LATER else None
+    if again is None:
+        raise PushFailed(f"{host}: {status}") from None
+    if again > notification.created_at + TTL:
+        return None
+    ids = {"notification_id": str(notification.id), "subscription_id": str(subscription_id)}
+    return partial(emit_at, again, "notification.push_due", **ids)
+
+
+def retry_at(header: str | None, now: datetime) -> datetime | None:
+    """When a peer wants to be asked again (RFC 9110 section 10.2.3); None where it does not say."""
+    if header is None:
+        return None
+    text = header.strip()
+    if text.isascii() and text.isdigit():
+        return now + min(timedelta(seconds=int(text[:9])), TTL + TTL)
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(at, now) if at.tzinfo is not None else None
+
+
+def payload(notification: Notification, locale: str | None) -> str:
+    """What the browser's service worker gets, as JSON; a body that is too long is cut."""
+    words, link = catalogue.words_of(notification, locale), catalogue.link_of(notification)
+    told: dict[str, Any] = {
+        "id": str(notification.id),
+        "title": words.title,
+        "body": words.body,
+        "kind": notification.kind.value,
+        "link": {"type": link.type, "id": link.id} if link else None,
+    }
+    for name in ("body", "title"):
+        surplus = len(_json(told).encode()) - PAYLOAD
+        if surplus > 0:
+            told[name] = told[name].encode()[: -surplus - 3].decode(errors="ignore") + "…"
+    return _json(told)
+
+
+def contact() -> str:
+    """Whom a push service writes to if our messages trouble it (RFC 8292 section 2.1)."""
+    address, site = sender_address(), urlsplit(public_url())
+    if address.endswith("@localhost") and site.scheme == "https":
+        return f"https://{site.hostname}"
+    return f"mailto:{address}"
+
+
+def _json(told: dict[str, Any]) -> str:
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _note_delivered(subscription_id: UUID) -> None:
+    which = PushSubscription.id == subscription_id
+    db.session.execute(unedited(PushSubscription, which, last_delivered_at=utc_now()))
+
+
+def _forget(subscription_id: UUID) -> None:
+    db.session.execute(delete(PushSubscription).where(PushSubscription.id == subscription_id))
