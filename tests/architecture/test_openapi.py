@@ -16,8 +16,8 @@ from devforge_api.notifications.service import browsers
 from devforge_api.registry import BLUEPRINTS
 from tests.factories import PASSWORD, V1
 from tests.factories.billing import Books
-from tests.files.samples import picture, put_avatar, upload
 from tests.factories.notifications import Browser, tell
+from tests.files.samples import picture, put_avatar, upload
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 

@@ -14,8 +14,8 @@ from devforge_api.users.models import Role
 from devforge_api.webhooks.service import endpoints, replaying
 from tests.factories import V1, code_of
 from tests.factories.billing import Books
-from tests.files.samples import picture, put_avatar, upload
 from tests.factories.notifications import Browser, tell
+from tests.files.samples import picture, put_avatar, upload
 
 # Whose `{id}` it is, is no secret to these.
 OWNERS_ALONE = PERSONAL | {"files:read", "notifications:read", "webhooks:read"}
