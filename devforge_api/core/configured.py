@@ -38,4 +38,4 @@ def number(name: str) -> int:
 
 def address(path: str) -> str:
     """A path as an address of ours that users see."""
-    return f"{current_app.config['PUBLIC_URL']}{path}"
+    return public_url() + path
