@@ -100,5 +100,6 @@ EVENTS: dict[str, EventType] = {
     "user.email_changed": _event("An account has another address.", "user_id"),
     "user.email_verified": _event("An address is known to be its user's.", "user_id"),
     "webhook.delivery_due": _event("A message is to be sent to an endpoint.", "delivery_id"),
-    "webhook.disabled": _event("An endpoint gets nothing any more, as it does not work.", "endpoint_id"),
+    "webhook.disabled": _event("An endpoint was disabled, and not by its owner.", "endpoint_id"),
+    "webhook.endpoint_due": _event("What was parked for an endpoint may go on.", "endpoint_id"),
 }

@@ -27,7 +27,10 @@ import devforge_api.notifications.jobs
 import devforge_api.notifications.subscribers
 import devforge_api.ops.jobs
 import devforge_api.releases.news
-import devforge_api.users.news  # noqa: F401
+import devforge_api.users.news
+import devforge_api.webhooks.jobs
+import devforge_api.webhooks.news
+import devforge_api.webhooks.subscribers  # noqa: F401
 from devforge_api.audit.routes import blp as audit_blueprint
 from devforge_api.audit.service import AUDIT_DATA
 from devforge_api.auth import providers, tokens
@@ -71,8 +74,10 @@ from devforge_api.releases.routes import blp as releases_blueprint
 from devforge_api.users.cli import users_cli
 from devforge_api.users.routes import blp as users_blueprint
 from devforge_api.users.service import ACCOUNT_DATA
+from devforge_api.webhooks.cli import webhooks_cli
 from devforge_api.webhooks.models import WebhookEndpoint
 from devforge_api.webhooks.routes import blp as webhooks_blueprint
+from devforge_api.webhooks.service.personal_data import WEBHOOK_DATA
 
 BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
@@ -93,6 +98,7 @@ COMMANDS: tuple[click.Command, ...] = (
     releases_cli,
     licenses_cli,
     billing_cli,
+    webhooks_cli,
     demo_cli,
     *OPS_COMMANDS,
 )
@@ -117,6 +123,7 @@ ENCRYPTED = (
 
 # What is known of a person, in the order in which it is erased; the user's own row is the last.
 PERSONAL_DATA = (
+    WEBHOOK_DATA,
     BILLING_DATA,  # before licences: an order is locked before they are
     LICENSE_DATA,
     NOTIFICATION_DATA,

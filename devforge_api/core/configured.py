@@ -13,6 +13,12 @@ def days(name: str) -> timedelta:
     return timedelta(days=current_app.config[name])
 
 
+def duration(name: str) -> timedelta:
+    """A setting that is a duration itself."""
+    found: timedelta = current_app.config[name]
+    return found
+
+
 def public_url() -> str:
     """The address that users see, without a slash at its end."""
     url: str = current_app.config["PUBLIC_URL"]

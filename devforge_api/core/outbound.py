@@ -9,18 +9,14 @@ is thrown away but for its status and headers. A whole call ends in time, whatev
 from __future__ import annotations
 
 import http.client
-import ipaddress
-import re
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import requests
 from flask import current_app
@@ -28,8 +24,10 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 
 from devforge_api.core.cord import Cord
+from devforge_api.core.destinations import Destination, DestinationRefused, Refusal, is_public, read, vet
 from devforge_api.core.errors import Unavailable
 
+__all__ = ["DestinationRefused", "Refusal", "check_url", "is_public", "resolve", "session", "tls_context"]
 CONNECT_SECONDS = 5.0  # for one address
 RESOLVE_SECONDS = 5.0  # where a person waits for it
 ANSWER_BYTES = 16 * 1024  # of a body are read, and thrown away
@@ -37,71 +35,7 @@ USER_AGENT = "Dev-Forge-API/1"
 # A resolver may keep a thread for longer than we wait; more of them are not begun in requests.
 _CHECKS = threading.BoundedSemaphore(16)
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Result = TypeVar("Result")
-
-# What `ipaddress`, in one version or another, takes for global and what is not, or means something
-# else where we run (the IANA special-purpose registries, RFC 6890).
-_REFUSED: tuple[Network, ...] = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "192.0.0.0/24",  # of protocols; a cloud's metadata service, too
-        "192.88.99.0/24",  # relays of 6to4
-        "168.63.129.16/32",  # the host below Azure's machines
-        "2001::/23",  # of protocols: Teredo, ORCHID, benchmarks
-        "2001:db8::/32",  # documentation
-        "2002::/16",  # 6to4, which carries an IPv4 address
-        "3fff::/20",  # documentation
-    )
-)
-_ALLOCATED = ipaddress.IPv6Network("2000::/3")  # of IPv6, all that is given to anybody (RFC 4291)
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # how a network without IPv4 writes its addresses
-_PLAIN = re.compile(r"[!-\[\]-~]+")  # visible ASCII but for the backslash, which readers take differently
-_HOST = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
-# What every resolver takes for an address although it looks like a name: 0x7f.1, 2130706433, 0.
-_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
-
-
-class Refusal(StrEnum):
-    """Why an address is not called.
-
-    A name without addresses and one of our own network are told by one word: the difference would
-    tell strangers which names there are inside.
-    """
-
-    MALFORMED = "malformed"
-    SCHEME = "scheme"
-    USERINFO = "userinfo"
-    PORT = "port"
-    ADDRESS = "address"
-
-
-_SENTENCES = {
-    Refusal.MALFORMED: "Not an address that can be called.",
-    Refusal.SCHEME: "Use https.",
-    Refusal.USERINFO: "Must not hold a user name or password.",
-    Refusal.PORT: "Use port 443, or one from 1024 on.",
-    Refusal.ADDRESS: "Must lead to public addresses alone.",
-}
-
-
-class DestinationRefused(requests.RequestException):
-    """An address that must not be called; nothing was sent."""
-
-    def __init__(self, reason: Refusal) -> None:
-        self.reason = reason
-        super().__init__(_SENTENCES[reason])
-
-
-@dataclass(frozen=True, slots=True)
-class _Destination:
-    """Where a URL leads, read once: the same parts are vetted, connected to and named to the peer."""
-
-    scheme: str
-    host: str
-    port: int
-    target: str
 
 
 def check_url(url: str) -> None:
@@ -111,7 +45,7 @@ def check_url(url: str) -> None:
     :raises Unavailable: too many names are being looked up already.
     """
     local = _local_allowed()
-    destination = _read(url, local=local)
+    destination = read(url, local=local)
     if not _CHECKS.acquire(blocking=False):
         raise Unavailable(5)
 
@@ -151,82 +85,17 @@ def tls_context() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def is_public(address: Address) -> bool:
-    """Whether an address is one of the internet's, whatever it is wrapped in."""
-    address = _unwrapped(address)
-    if isinstance(address, ipaddress.IPv6Address) and address not in _ALLOCATED:
-        return False
-    if any(address.version == network.version and address in network for network in _REFUSED):
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-def _unwrapped(address: Address) -> Address:
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return address.ipv4_mapped
-        if address in _NAT64:
-            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address
-
-
 def _local_allowed() -> bool:
     return bool(current_app.config["LOCAL_DESTINATIONS"] == "loopback")
 
 
-def _read(url: str, *, local: bool) -> _Destination:
-    """The parts of a URL. :raises DestinationRefused: it is not one of ours to call."""
-    if not _PLAIN.fullmatch(url):
-        raise DestinationRefused(Refusal.MALFORMED)
-    try:
-        parts = urlsplit(url)
-        host, port = (parts.hostname or "").removesuffix("."), parts.port
-    except ValueError:
-        raise DestinationRefused(Refusal.MALFORMED) from None
-    if parts.scheme != "https" and not (local and parts.scheme == "http"):
-        raise DestinationRefused(Refusal.SCHEME)
-    if "@" in parts.netloc:
-        raise DestinationRefused(Refusal.USERINFO)
-    if not _is_host(host):
-        raise DestinationRefused(Refusal.MALFORMED)
-    if port is None:
-        port = 443 if parts.scheme == "https" else 80
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return _Destination(parts.scheme, host, port, target)
-
-
-def _is_host(host: str) -> bool:
-    if ":" in host:  # urlsplit has taken the brackets away
-        try:
-            return ipaddress.IPv6Address(host).scope_id is None
-        except ValueError:
-            return False
-    if len(host) > 253 or not _HOST.fullmatch(host):
-        return False
-    if _NUMBER.fullmatch(host.rpartition(".")[2]):
-        try:
-            ipaddress.IPv4Address(host)
-        except ValueError:
-            return False
-    return True
-
-
-def _vetted(destination: _Destination, *, local: bool) -> list[str]:
+def _vetted(destination: Destination, *, local: bool) -> list[str]:
     """The addresses to connect to. :raises DestinationRefused: not every one of them may be."""
     try:
-        found = [ipaddress.ip_address(text) for text in resolve(destination.host, destination.port)]
+        addresses = resolve(destination.host, destination.port)
     except (OSError, ValueError):  # UnicodeError, of names that DNS cannot hold, among them
         raise DestinationRefused(Refusal.ADDRESS) from None
-    ours = bool(found) and local and all(_unwrapped(address).is_loopback for address in found)
-    if not ours:
-        if not found or not all(is_public(address) for address in found):
-            raise DestinationRefused(Refusal.ADDRESS)
-        if destination.scheme != "https":
-            raise DestinationRefused(Refusal.SCHEME)
-        # The others below 1024 belong to other protocols, whose servers we would knock at.
-        if destination.port != 443 and destination.port < 1024:
-            raise DestinationRefused(Refusal.PORT)
-    return [str(address) for address in found]
+    return vet(destination, addresses, local=local)
 
 
 def _bounded(work: Callable[[Cord], Result], seconds: float) -> Result:
@@ -265,7 +134,7 @@ class _Answer:
 class _Line(http.client.HTTPConnection):
     """A connection to one of some addresses, in the name of the host that they belong to."""
 
-    def __init__(self, destination: _Destination, addresses: list[str], cord: Cord, seconds: float) -> None:
+    def __init__(self, destination: Destination, addresses: list[str], cord: Cord, seconds: float) -> None:
         super().__init__(destination.host, destination.port, timeout=seconds)
         self.default_port = 443 if destination.scheme == "https" else 80
         self._destination, self._addresses, self._cord = destination, addresses, cord
@@ -316,7 +185,7 @@ class _Adapter(BaseAdapter):
             body = body.encode()
         if not isinstance(body, bytes | None):
             raise TypeError("a body is sent as a whole: bytes or text")
-        destination = _read(url, local=self._local)
+        destination = read(url, local=self._local)
         headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         headers["Connection"] = "close"
 

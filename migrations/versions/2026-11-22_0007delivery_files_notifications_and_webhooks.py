@@ -46,16 +46,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("name", name=op.f("pk_push_keys")),
     )
     op.create_table(
-        "webhook_messages",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("event", sa.String(length=64), nullable=False),
-        sa.Column("body", sa.Text(), nullable=False),
-        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_messages")),
-    )
-    op.create_index(op.f("ix_webhook_messages_created_at"), "webhook_messages", ["created_at"])
-
-    op.create_table(
         "feed_events",
         sa.Column("user_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -267,6 +257,7 @@ def upgrade() -> None:
             "disabled_reason",
             sa.Enum(
                 "owner",
+                "operator",
                 "gone",
                 "failing",
                 name="disabledreason",
@@ -281,7 +272,10 @@ def upgrade() -> None:
         sa.Column("previous_secret", sa.Text(), nullable=True),
         sa.Column("previous_secret_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("failing_since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("proven_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("timeouts", sa.Integer(), nullable=False),
         sa.Column("resting_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("busy_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -290,10 +284,25 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_endpoints")),
     )
-    op.create_index(op.f("ix_webhook_endpoints_audience_status"), "webhook_endpoints", ["audience", "status"])
+    op.create_index(op.f("ix_webhook_endpoints_status_audience"), "webhook_endpoints", ["status", "audience"])
     op.create_index(
         op.f("ix_webhook_endpoints_user_id_created_at"), "webhook_endpoints", ["user_id", "created_at", "id"]
     )
+
+    op.create_table(
+        "webhook_messages",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=True),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_webhook_messages_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_webhook_messages")),
+    )
+    op.create_index(op.f("ix_webhook_messages_created_at"), "webhook_messages", ["created_at"])
+    op.create_index(op.f("ix_webhook_messages_user_id"), "webhook_messages", ["user_id"])
 
     op.create_table(
         "file_variants",
@@ -329,8 +338,12 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
+        sa.Column("of_others", sa.Boolean(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("claimed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("response_status", sa.Integer(), nullable=True),
+        sa.Column("error", sa.String(length=255), nullable=True),
         sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -350,10 +363,16 @@ def upgrade() -> None:
             "endpoint_id", "message_id", name=op.f("uq_webhook_deliveries_endpoint_id_message_id")
         ),
     )
+    op.create_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries", ["created_at"])
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_id_created_at"),
         "webhook_deliveries",
         ["endpoint_id", "created_at", "id"],
+    )
+    op.create_index(
+        op.f("ix_webhook_deliveries_endpoint_id_event"),
+        "webhook_deliveries",
+        ["endpoint_id", "event", "created_at", "id"],
     )
     op.create_index(
         op.f("ix_webhook_deliveries_endpoint_id_status"),
@@ -411,12 +430,18 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_webhook_deliveries_status_next_attempt_at"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_message_id"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_status"), "webhook_deliveries")
+    op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_event"), "webhook_deliveries")
     op.drop_index(op.f("ix_webhook_deliveries_endpoint_id_created_at"), "webhook_deliveries")
+    op.drop_index(op.f("ix_webhook_deliveries_created_at"), "webhook_deliveries")
 
     op.drop_table("webhook_deliveries")
     op.drop_table("file_variants")
+    op.drop_index(op.f("ix_webhook_messages_user_id"), "webhook_messages")
+    op.drop_index(op.f("ix_webhook_messages_created_at"), "webhook_messages")
+
+    op.drop_table("webhook_messages")
     op.drop_index(op.f("ix_webhook_endpoints_user_id_created_at"), "webhook_endpoints")
-    op.drop_index(op.f("ix_webhook_endpoints_audience_status"), "webhook_endpoints")
+    op.drop_index(op.f("ix_webhook_endpoints_status_audience"), "webhook_endpoints")
 
     op.drop_table("webhook_endpoints")
     op.drop_index(op.f("ix_realtime_tickets_user_id"), "realtime_tickets")
@@ -442,9 +467,6 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_feed_events_created_at"), "feed_events")
 
     op.drop_table("feed_events")
-    op.drop_index(op.f("ix_webhook_messages_created_at"), "webhook_messages")
-
-    op.drop_table("webhook_messages")
     op.drop_table("push_keys")
     op.drop_index(op.f("ix_mail_suppressions_created_at"), "mail_suppressions")
 

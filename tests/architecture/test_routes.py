@@ -11,11 +11,13 @@ from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.notifications.service import browsers
 from devforge_api.users.models import Role
+from devforge_api.webhooks.service import endpoints, replaying
 from tests.factories import V1, code_of
 from tests.factories.billing import Books
 from tests.factories.notifications import Browser, tell
 
 # Whose `{id}` it is, is no secret to these.
+OWNERS_ALONE = PERSONAL | {"notifications:read", "webhooks:read"}
 PUBLIC_DOCUMENT = "/api/v1/openapi.json"
 
 
@@ -62,6 +64,10 @@ def existing(api):
     payment = books.payment(order)
     refund, subscription = books.refund(payment), books.subscription(order)
     invoice = books.invoice(payment, order, number=1)
+    with api.app.app_context(), unit_of_work():
+        hook = {"url": "https://example.com/hook", "events": []}
+        endpoint = endpoints.create(owner.id, hook, for_everybody=False).row
+        delivery = replaying.send_test(endpoint)
 
     def find(rule):
         ids = {
@@ -75,6 +81,8 @@ def existing(api):
             "refund_id": refund.id,
             "invoice_id": invoice.id,
             "subscription_id": subscription.id,
+            "endpoint_id": endpoint.id,
+            "delivery_id": delivery.id,
             "notification_id": notification,
             "push_subscription_id": subscribed.id,
             "endpoint_hash": subscribed.endpoint_hash,
@@ -103,6 +111,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "PUT /releases": {"product_id": str(uuid4()), "version": "1.0"},
     "PUT /entitlements": {"name": "Mine", "code": "mine"},
     f"POST {V1}/billing/subscriptions/<uuid:subscription_id>/change": {"price_id": str(uuid4())},
+    "PUT /webhooks": {"url": "https://example.com/mine"},
+    f"POST {V1}/webhooks/<uuid:endpoint_id>/replay": {"since": "2026-01-15T09:30:00Z"},
     "PUT /policies": {"product_id": str(uuid4()), "name": "mine", "max_machines": 1},
 }
 
@@ -118,8 +128,8 @@ def test_every_route_declares_who_may_call_it(app):
 
 def test_every_scope_is_asked_for_somewhere(app):
     asked = {access.scope for _, _, access in routes(app)}
-    # Two scopes widen what another route shows instead of opening one.
-    assert frozenset().union(*ROLE_SCOPES.values()) - asked <= {"licenses:read_all"}
+    # Two scopes widen what another route does instead of opening one.
+    assert frozenset().union(*ROLE_SCOPES.values()) - asked <= {"licenses:read_all", "webhooks:everybody"}
 
 
 def test_nobody_enters_a_scoped_route_without_a_token(api, existing):
@@ -167,7 +177,7 @@ def test_the_owner_or_an_admin_reaches_what_a_stranger_does_not(api, existing):
     for method, rule, access in routes(api.app):
         if method == "GET" and rule.arguments and "provider" not in rule.arguments:
             # What is personal is the owner's alone.
-            who = existing.owner if access.scope in PERSONAL | {"notifications:read"} else admin
+            who = existing.owner if access.scope in OWNERS_ALONE else admin
             assert api.get(path_of(rule, existing(rule)), by=who).status_code == 200, str(rule)
             reached += 1
     assert reached >= 9

@@ -12,7 +12,7 @@ from flask.cli import with_appcontext
 
 from config import SettingsError
 from devforge_api.core.cli import command_line, json_option, show_rows
-from devforge_api.ops.doctor import billing, clocks, database, encrypted, mail, parts, providers
+from devforge_api.ops.doctor import billing, clocks, database, encrypted, mail, parts, providers, webhooks
 from devforge_api.ops.doctor.report import Examination, Finding, Health, examine
 
 
@@ -61,6 +61,7 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "secrets": encrypted.secrets,
         "mail": mail.mail,
         "billing": billing.billing,
+        "webhooks": webhooks.webhooks,
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
         **{
