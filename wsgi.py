@@ -7,6 +7,7 @@ from config import SettingsError
 from devforge_api.app import create_app
 from devforge_api.core.executors import start_executor
 from devforge_api.core.flushing import start_flushing
+from devforge_api.core.uploads import reading_routes
 from devforge_api.ops.buffering import BufferedBodies
 from devforge_api.ops.cli.doctor import report_refused
 from devforge_api.ops.processes import end_with_parent, give_memory_back
@@ -19,7 +20,10 @@ except Exception as error:
         sys.exit(f"Error: {error}")  # a sentence that says what to change, not a traceback
     raise
 app.wsgi_app = BufferedBodies(  # type: ignore[method-assign]
-    app.wsgi_app, slots=app.config["WEB_THREADS"], limit=app.config["MAX_BODY_BYTES"]
+    app.wsgi_app,
+    slots=app.config["WEB_THREADS"],
+    limit=app.config["MAX_BODY_BYTES"],
+    unread=reading_routes(app),
 )
 
 # The flask CLI finds its application here too; only a server delivers events in the background.

@@ -108,7 +108,7 @@ def _settle(values: dict[str, Any]) -> None:
     host = f"[{values['HOST']}]" if ":" in values["HOST"] else values["HOST"]
     host = "127.0.0.1" if host in {"0.0.0.0", "[::]"} else host  # noqa: S104 - compared, not bound
     values["PUBLIC_URL"] = values["PUBLIC_URL"] or f"http://{host}:{values['PORT']}"
-    values["REALTIME_PORT"] = values["REALTIME_PORT"] or values["PORT"] + 1
+    values["REALTIME_PORT"] = values["REALTIME_PORT"] or delivery.neighbor(values["PORT"])
     values["REALTIME_URL"] = values["REALTIME_URL"] or delivery.realtime_url(values)
     values["ACCOUNT_PAGES_URL"] = values["ACCOUNT_PAGES_URL"] or f"{values['PUBLIC_URL']}/account"
     values["DATABASE_URL"] = values["DATABASE_URL"] or f"sqlite:///{data_dir / 'devforge.sqlite3'}"

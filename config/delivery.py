@@ -17,6 +17,11 @@ def problem(values: Mapping[str, Any]) -> str | None:
     return None
 
 
+def neighbor(port: int) -> int:
+    """The port of the realtime process beside the server's."""
+    return port + 1 if port < 65535 else port - 1
+
+
 def realtime_url(values: Mapping[str, Any]) -> str:
     """Where the realtime process is, if nothing else is said: beside the API, by its own port."""
     parts = urlsplit(values["PUBLIC_URL"])

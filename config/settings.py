@@ -244,7 +244,7 @@ SETTINGS: tuple[Setting, ...] = (
         "ClamAV's daemon, `clamd://host:3310` or `clamd+unix:///path`: no file is given away unscanned. "
         "Unset: nothing is scanned.",
     ),
-    Setting("MAX_UPLOAD_BYTES", "MAX_UPLOAD_BYTES", integer(1024, 1 << 34), "Largest file that is taken."),
+    Setting("MAX_UPLOAD_BYTES", "MAX_UPLOAD_BYTES", integer(1024, 5 << 30), "Largest file that is taken."),
     Setting(
         "FILES_QUOTA_BYTES", "FILES_QUOTA_BYTES", integer(0, 1 << 50), "Bytes of files that a user may keep."
     ),

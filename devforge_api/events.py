@@ -43,6 +43,9 @@ EVENTS: dict[str, EventType] = {
     "file.available": _event("A file was looked through and can be had.", "file_id"),
     "file.quarantined": _event("A file was found to be harmful or broken.", "file_id"),
     "file.unfinished": _event("A file waits to be looked through, as nobody does it.", "file_id"),
+    "file.orphans_due": _event(
+        "Contents behind a key are to be looked through for those that no row names.", "after_key"
+    ),
     "file.content_unneeded": _event("Contents in the storage that no row names; a list of keys.", "keys"),
     "mail.requested": _event("A letter is to be sent.", "mail_id"),
     "license.activated": _event("A machine took a seat.", "license_id", "machine_id"),

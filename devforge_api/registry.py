@@ -20,6 +20,9 @@ import devforge_api.billing.subscribers
 import devforge_api.core.mail.delivery
 import devforge_api.core.mail.suppression
 import devforge_api.core.realtime.feed
+import devforge_api.files.jobs
+import devforge_api.files.news
+import devforge_api.files.subscribers
 import devforge_api.licenses.jobs
 import devforge_api.licenses.news
 import devforge_api.licenses.subscribers
@@ -55,7 +58,10 @@ from devforge_api.core.keys import SigningKey
 from devforge_api.core.mail.outgoing import Mail
 from devforge_api.core.mail.personal_data import MAIL_DATA
 from devforge_api.events import EVENTS
+from devforge_api.files.cli import files_cli
+from devforge_api.files.routes import avatar_blp as avatar_blueprint
 from devforge_api.files.routes import blp as files_blueprint
+from devforge_api.files.service.personal_data import FILES_DATA
 from devforge_api.licenses.cli import licenses_cli
 from devforge_api.licenses.models import License
 from devforge_api.licenses.routes import blp as licenses_blueprint
@@ -63,6 +69,7 @@ from devforge_api.licenses.routes.offline import well_known as license_keys_blue
 from devforge_api.licenses.service.personal_data import LICENSE_DATA
 from devforge_api.notifications.models import PushKey, PushSubscription
 from devforge_api.notifications.routes import blp as notifications_blueprint
+from devforge_api.notifications.routes import realtime
 from devforge_api.notifications.routes.pages import notification_pages
 from devforge_api.notifications.service.personal_data import NOTIFICATION_DATA
 from devforge_api.ops.cli import OPS_COMMANDS
@@ -83,10 +90,12 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     auth_blueprint,
     users_blueprint,
     files_blueprint,
+    avatar_blueprint,
     releases_blueprint,
     licenses_blueprint,
     billing_blueprint,
     notifications_blueprint,
+    realtime.realtime,
     webhooks_blueprint,
     audit_blueprint,
     ops_blueprint,
@@ -99,6 +108,7 @@ COMMANDS: tuple[click.Command, ...] = (
     licenses_cli,
     billing_cli,
     webhooks_cli,
+    files_cli,
     demo_cli,
     *OPS_COMMANDS,
 )
@@ -127,6 +137,7 @@ PERSONAL_DATA = (
     BILLING_DATA,  # before licences: an order is locked before they are
     LICENSE_DATA,
     NOTIFICATION_DATA,
+    FILES_DATA,
     SIGN_IN_DATA,
     MAIL_DATA,
     REQUEST_DATA,
@@ -158,6 +169,7 @@ def register(app: Flask, api: Api) -> None:
     providers.init_app(app)
     payment_providers.init_app(app)
     security.install_authority(app, verification)
+    realtime.init_app(app)
     news.connect()
     outbox.init_app(app, EVENTS)
     maintenance.init_app(app)
@@ -172,5 +184,6 @@ def register(app: Flask, api: Api) -> None:
     app.register_blueprint(license_keys_blueprint)
     app.register_blueprint(billing_pages)
     app.register_blueprint(notification_pages)
+    app.register_blueprint(realtime.windows)
     for command in COMMANDS:
         app.cli.add_command(command)

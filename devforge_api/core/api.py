@@ -77,6 +77,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc, unused-ignore]
                 "description": "An access token of a session, or a personal access token (`dfp_…`).",
             },
         )
+        ticket = {
+            "type": "apiKey",
+            "in": "query",
+            "name": "ticket",
+            "description": "Of `POST /realtime/tickets`.",
+        }
+        self.spec.components.security_scheme("ticket", ticket)
 
     def _openapi_json(self) -> Response:
         """The document, written once: it does not change while the process runs, and is large."""
@@ -212,6 +219,11 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
 
         return decorator
 
+    def doc(self, **described: Any) -> Decorator:
+        """Add to what is documented, in OpenAPI's own words."""
+        document: Decorator = super().doc(**described)
+        return document
+
     def raises(self, *errors: type[DomainError]) -> Decorator:
         """Document refusals."""
 
@@ -234,7 +246,7 @@ class Blueprint(flask_smorest.Blueprint):  # type: ignore[misc, unused-ignore]
             refusals.setdefault(error.status, []).append(error.code)
         access = doc_info.get("access")
         if access is not None and access.scope:
-            doc["security"] = [{"bearer": []}]
+            doc["security"] = [{"bearer": []}, {"ticket": []}] if access.ticket else [{"bearer": []}]
             doc["x-scope"] = access.scope
             refusals.setdefault(401, []).extend(
                 ["TOKEN_MISSING", "TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_REVOKED"]

@@ -28,3 +28,14 @@ def public_url() -> str:
 def sender_address() -> str:
     """The address that letters are from."""
     return parseaddr(current_app.config["MAIL_FROM"])[1]
+
+
+def number(name: str) -> int:
+    """A setting that counts."""
+    found: int = current_app.config[name]
+    return found
+
+
+def address(path: str) -> str:
+    """A path as an address of ours that users see."""
+    return f"{current_app.config['PUBLIC_URL']}{path}"

@@ -173,7 +173,7 @@ def init_app(app: Flask) -> None:
     """Connect the application to its database and its migrations."""
     url = app.config["DATABASE_URL"]
     if url.startswith("sqlite:"):
-        options: dict[str, Any] = {"connect_args": {"timeout": 10}}
+        options: dict[str, Any] = {"connect_args": {"timeout": app.config["SQLITE_BUSY_SECONDS"]}}
     else:
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         options = {

@@ -56,11 +56,12 @@ compress = Compress()
 CORS_PATHS = [r"/api/.*", r"/oauth/(?:token|revoke|device_authorization)\Z", r"/\.well-known/.*"]
 _CORS_PATH = re.compile("|".join(CORS_PATHS))
 CORS_REQUEST_HEADERS = [
-    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "X-Request-ID",
+    "Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match", "Last-Event-ID",
+    "X-Request-ID",
 ]  # fmt: skip
 CORS_ANSWER_HEADERS = [
-    "Deprecation", "ETag", "Idempotent-Replayed", "Location", "RateLimit-Limit", "RateLimit-Remaining",
-    "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
+    "Content-Disposition", "Content-Range", "Deprecation", "ETag", "Idempotent-Replayed", "Location",
+    "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "Retry-After", "Sunset", "X-Request-ID",
 ]  # fmt: skip
 KNOWN_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CARRIED = "devforge.carried"
@@ -80,8 +81,8 @@ HTTP_MESSAGES = {
     413: "The body is larger than is read here.",
     500: "Something went wrong on our side; the request id helps us to find it.",
 }
-# SQLSTATEs of a database that is away for a while, which psycopg takes for internal errors:
-# 25006 by a standby, or a primary that has been demoted; 25P03 to a transaction that idled too long.
+# SQLSTATEs of a database that is away, which psycopg takes for internal errors: 25006 by a standby,
+# or a primary that has been demoted; 25P03 to a transaction that idled too long.
 AWAY_STATES = {"25006", "25P03"}
 
 
@@ -172,7 +173,6 @@ def admit(environ: WSGIEnvironment, access: security.Access | None) -> None:
     """Charge the request to its user or its address, and let the principal in.
 
     A rejected token or an unknown path is charged to the address, so that guessing is limited.
-
     :param access: what the route asks for; None: there is no such route.
     :raises DomainError: the token, the budget, the scope or the proof does not suffice.
     """
@@ -184,7 +184,7 @@ def admit(environ: WSGIEnvironment, access: security.Access | None) -> None:
         charge(access.limit, address)
         return
     try:
-        principal = security.admit(bearer_token(environ))
+        principal = security.admit_ticket(environ, access) or security.admit(bearer_token(environ))
     except TokenRefused:
         charge(Limit.ANONYMOUS, address)
         raise

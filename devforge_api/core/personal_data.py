@@ -18,10 +18,12 @@ from sqlalchemy import ColumnElement, Delete, Update, literal, select, tuple_
 
 from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import Base, affected, db
+from devforge_api.core.slots import lend_slot
 
 PAGE = 500  # rows read at a time
 README = (
-    "Everything that this service keeps about the account, one JSON file a topic. Left out is what "
+    "Everything that this service keeps about the account, one JSON file a topic, and the files that were "
+    "uploaded. Left out is what "
     "would open a door to whoever finds the archive: passwords, keys, codes and their hashes."
 )
 Row = dict[str, Any]
@@ -52,12 +54,14 @@ class PersonalData:
     :param tables: that it answers for.
     :param export: the topics, and the rows of each; without secrets.
     :param erase: in the transaction that deletes the user, whose row is locked; flushes.
+    :param contents: files that belong to it, if there are such: a name, and the bytes.
     """
 
     name: str
     tables: frozenset[str]
     export: Callable[[Subject], Iterable[tuple[str, Iterable[Row]]]]
     erase: Callable[[Subject], Iterable[Erased]]
+    contents: Callable[[Subject], Iterable[tuple[str, Iterator[bytes]]]] | None = None
 
 
 def install(app: Flask, parts: tuple[PersonalData, ...]) -> None:
@@ -70,7 +74,7 @@ def write_archive(subject: Subject, file: BinaryIO) -> None:
 
     :param file: writable; may be a pipe.
     """
-    told = []
+    told: list[dict[str, Any]] = []
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for part in _parts():
             for topic, found in part.export(subject):
@@ -78,6 +82,11 @@ def write_archive(subject: Subject, file: BinaryIO) -> None:
                 entry.compress_type = zipfile.ZIP_DEFLATED
                 with archive.open(entry, "w", force_zip64=True) as target:
                     told.append({"file": entry.filename, "rows": _write_array(found, target)})
+            for name, pieces in part.contents(subject) if part.contents else ():
+                entry = zipfile.ZipInfo(f"{part.name}/contents/{name}", utc_now().timetuple()[:6])
+                with archive.open(entry, "w", force_zip64=True) as target, lend_slot():
+                    size = sum(target.write(piece) for piece in pieces)
+                told.append({"file": entry.filename, "bytes": size})
         manifest = {
             "user_id": subject.user_id,
             "email": subject.email,

@@ -65,6 +65,8 @@ def entity_tag(body: bytes) -> str:
 
 def add_entity_tag(response: Response) -> Response:
     """Tag a successful read, and answer 304 where the client already has it."""
+    if "ETag" in response.headers:  # its view knows better
+        return response
     readable = request.method in {"GET", "HEAD"} and response.status_code == 200
     if readable and response.mimetype == "application/json" and not response.direct_passthrough:
         response.set_etag(entity_tag(response.get_data()))

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.outbox import emit, on, payloads_since
+from devforge_api.core.realtime.publishing import tell_of_denial
 from devforge_api.core.redis_link import Link, Script, redis_link
 
 TTL = 16 * 60  # seconds; longer than any access token lives
@@ -89,6 +90,7 @@ def repeat_denial(payload: dict[str, Any]) -> None:
     """Write a committed denial again; raises while Redis is away, so that it is retried."""
     if link := redis_link():
         _write(link, payload["key"], payload["value"])
+        tell_of_denial(payload["key"].rpartition(":")[2])
 
 
 def denials_of(session_id: UUID, user_id: UUID, token_version: int) -> Denials | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from urllib.parse import parse_qs
 
 from flask import Flask, Request, current_app
 from flask.views import MethodView
@@ -14,6 +15,9 @@ from devforge_api.core import revocation
 from devforge_api.core.context import Principal
 from devforge_api.core.errors import ReauthRequired, TokenRevoked
 from devforge_api.core.limits import Limit, charge, charge_unless_denied
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 # Below these no route goes without saying who may call it.
 DECLARED = ("/api/", "/oauth/", "/.well-known/", "/device", "/billing/", "/notifications/")
@@ -51,19 +55,22 @@ class Access:
     :param scope: the scope that the token must carry; None on public routes.
     :param limit: the budget that a public route charges to the address.
     :param step_up: the caller must have proven a few minutes ago, in this way, who they are.
+    :param ticket: where no token is sent, a single-use ticket in the query does as well.
     """
 
     scope: str | None
     limit: Limit = Limit.ANONYMOUS
     step_up: StepUp | None = None
+    ticket: bool = False
 
 
-def requires(scope: str, *, step_up: StepUp | None = None) -> Callable[[View], View]:
+def requires(scope: str, *, step_up: StepUp | None = None, ticket: bool = False) -> Callable[[View], View]:
     """Only callers with this scope. Outermost: 401 and 403 come before 415 and 422.
 
     :param step_up: for what a stolen token must not be enough for; 403 ``REAUTH_REQUIRED``.
+    :param ticket: for what browsers open without being able to send a header (``?ticket=``).
     """
-    return _declare(Access(scope, step_up=step_up))
+    return _declare(Access(scope, step_up=step_up, ticket=ticket))
 
 
 def public(limit: Limit = Limit.ANONYMOUS) -> Callable[[View], View]:
@@ -81,13 +88,21 @@ def _declare(access: Access) -> Callable[[View], View]:
 
 def init_app(app: Flask) -> None:
     """Prepare for `install_authority` and `collect_access`."""
-    app.extensions["devforge-authority"] = None
+    app.extensions["devforge-authority"] = app.extensions["devforge-tickets"] = None
     app.extensions["devforge-access"] = {}
 
 
 def install_authority(app: Flask, authority: Authority) -> None:
     """Tell how a bearer token is turned into its principal, or refused."""
     app.extensions["devforge-authority"] = authority
+
+
+def install_tickets(app: Flask, redeem: Callable[[str], Principal]) -> None:
+    """Tell how a ticket is turned, once, into whoever asked for it.
+
+    :param redeem: raises TokenRefused where the ticket does not admit.
+    """
+    app.extensions["devforge-tickets"] = redeem
 
 
 def collect_access(app: Flask) -> dict[tuple[str, str], Access]:
@@ -136,6 +151,25 @@ def admit(token: str) -> Principal:
         if not authority.confirm(principal):
             raise TokenRevoked
         charge(Limit.USER, budget)
+    return principal
+
+
+def admit_ticket(environ: WSGIEnvironment, access: Access) -> Principal | None:
+    """The caller whom a ticket stands for, charged to their budget; it is used up.
+
+    None where the request brings a token, or no ticket, or the route takes none.
+
+    :raises TokenRefused: unknown, used, expired, or its session is over.
+    :raises RateLimited: the budget is used up.
+    """
+    if not access.ticket or environ.get("HTTP_AUTHORIZATION"):
+        return None
+    given = parse_qs(environ.get("QUERY_STRING", "")).get("ticket")
+    if not given:
+        return None
+    redeem: Callable[[str], Principal] = current_app.extensions["devforge-tickets"]
+    principal = redeem(given[0])
+    charge(Limit.USER, str(principal.user_id))
     return principal
 
 

@@ -1,8 +1,8 @@
-"""How notifications refuse."""
+"""Refusals about notifications and streams."""
 
 from __future__ import annotations
 
-from devforge_api.core.errors import Conflict, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound, TokenRefused
 
 
 class NotificationNotFound(NotFound):
@@ -27,3 +27,21 @@ class UnsubscribeLinkInvalid(NotFound):
     """This link is not one of our letters'."""
 
     code = "UNSUBSCRIBE_LINK_INVALID"
+
+
+class TicketInvalid(TokenRefused):
+    """This ticket is unknown, used or expired; ask for another one."""
+
+    code = "TICKET_INVALID"
+
+
+class WrongProcess(DomainError):
+    """Streams are served at another address: the one that a ticket names."""
+
+    status, code = 421, "MISDIRECTED_REQUEST"
+
+
+class NoWebSocket(DomainError):
+    """Only WebSocket is spoken here."""
+
+    status, code = 400, "NO_WEBSOCKET"

@@ -9,7 +9,7 @@ slots in which the application runs. (docs/decisions/0005-server.md)
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import TYPE_CHECKING
 
 from devforge_api.core.slots import Slots
@@ -30,12 +30,21 @@ class BufferedBodies:
 
     :param slots: how many requests the application serves at once.
     :param limit: bytes; of a larger body no more is read than shows that it is too large.
+    :param unread: method and path of routes that read their bodies by themselves (core/uploads.py).
     """
 
-    def __init__(self, application: WSGIApplication, *, slots: int, limit: int) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        *,
+        slots: int,
+        limit: int,
+        unread: Container[tuple[str, str]] = (),
+    ) -> None:
         self._application = application
         self._slots = Slots(slots)
         self._limit = limit
+        self._unread = unread
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
@@ -53,6 +62,8 @@ class BufferedBodies:
 
     def _is_to_be_read(self, environ: WSGIEnvironment) -> bool:
         """Whether there is a body that the application would read; it refuses others by its headers."""
+        if (environ.get("REQUEST_METHOD"), environ["PATH_INFO"]) in self._unread:
+            return False
         if "HTTP_TRANSFER_ENCODING" in environ:
             return True
         declared = environ.get("CONTENT_LENGTH") or "0"

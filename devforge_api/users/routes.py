@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from tempfile import TemporaryFile
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +21,7 @@ from devforge_api.core.limits import Limit, charge
 from devforge_api.core.passwords import check_new_password, hash_password
 from devforge_api.core.responses import carries_secret, check_precondition, success
 from devforge_api.core.security import StepUp, insist_on_proof, requires
+from devforge_api.core.storage.base import scratch
 from devforge_api.users import queries, service
 from devforge_api.users.errors import EmailTaken, LastAdmin, TermsNotAccepted, UserNotFound
 from devforge_api.users.models import User
@@ -131,8 +131,12 @@ def _archive(user_id: UUID) -> Response:
     charge(Limit.EXPORTS, str(principal().user_id))
     with unit_of_work():
         subject = service.note_export(service.get_user(user_id))
-    file = TemporaryFile()  # noqa: SIM115 - the server closes it once it is sent
-    personal_data.write_archive(subject, file)
+    file = scratch()  # the server closes it once it is sent
+    try:
+        personal_data.write_archive(subject, file)
+    except BaseException:
+        file.close()
+        raise
     file.seek(0)
     carries_secret()
     return send_file(file, "application/zip", as_attachment=True, download_name=f"{user_id}.zip")

@@ -96,10 +96,12 @@ def upgrade() -> None:
         sa.Column("media_type", sa.String(length=127), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("counted_size", sa.BigInteger(), nullable=False),
         sa.Column("width", sa.Integer(), nullable=True),
         sa.Column("height", sa.Integer(), nullable=True),
         sa.Column("storage_key", sa.String(length=80), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
@@ -110,6 +112,16 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_files_status_due_at"), "files", ["status", "due_at"])
     op.create_index(op.f("ix_files_user_id_created_at"), "files", ["user_id", "created_at", "id"])
+    op.create_index(
+        op.f("ix_files_user_id_media_type_created_at"), "files", ["user_id", "media_type", "created_at", "id"]
+    )
+    op.create_index(
+        op.f("ix_files_user_id_purpose_created_at"), "files", ["user_id", "purpose", "created_at", "id"]
+    )
+    op.create_index(op.f("ix_files_user_id_size"), "files", ["user_id", "size", "id"])
+    op.create_index(
+        op.f("ix_files_user_id_status_created_at"), "files", ["user_id", "status", "created_at", "id"]
+    )
 
     op.create_table(
         "notification_preferences",
@@ -459,6 +471,10 @@ def downgrade() -> None:
 
     op.drop_table("notifications")
     op.drop_table("notification_preferences")
+    op.drop_index(op.f("ix_files_user_id_status_created_at"), "files")
+    op.drop_index(op.f("ix_files_user_id_size"), "files")
+    op.drop_index(op.f("ix_files_user_id_purpose_created_at"), "files")
+    op.drop_index(op.f("ix_files_user_id_media_type_created_at"), "files")
     op.drop_index(op.f("ix_files_user_id_created_at"), "files")
     op.drop_index(op.f("ix_files_status_due_at"), "files")
 

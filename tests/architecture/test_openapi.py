@@ -17,6 +17,7 @@ from devforge_api.registry import BLUEPRINTS
 from tests.factories import PASSWORD, V1
 from tests.factories.billing import Books
 from tests.factories.notifications import Browser, tell
+from tests.files.samples import picture, put_avatar, upload
 
 METHODS = {"get", "put", "post", "patch", "delete"}
 
@@ -59,7 +60,9 @@ def check(document):
 
 
 def media(part):
-    return part.get("content", {}).get("application/json", {})
+    """What is JSON; or, of a body, a form."""
+    content = part.get("content", {})
+    return content.get("application/json") or content.get("multipart/form-data", {})
 
 
 def test_the_document_is_valid_and_of_version_3_1(document):
@@ -254,6 +257,17 @@ def told(api, person):
     }
 
 
+def files(api, admin):
+    """Answers about uploaded files, by their places in the document."""
+    made = upload(api, picture(), "a.png", by=admin)
+    return {
+        ("/files", "post"): made,
+        ("/files", "get"): api.get("/files", by=admin),
+        ("/files/{file_id}", "get"): api.get(f"/files/{made.json['data']['id']}", by=admin),
+        ("/users/me/avatar", "put"): put_avatar(api, picture(), by=admin),
+    }
+
+
 def test_answers_given_are_answers_documented(api, document, check):
     """Real answers of every kind of resource, against the schemas that the document promises."""
     admin = api.admin()
@@ -289,6 +303,7 @@ def test_answers_given_are_answers_documented(api, document, check):
         **ways_in(api),
         **money(api, admin),
         **told(api, admin),
+        **files(api, admin),
     }
     for (path, method), answer in answers.items():
         assert answer.status_code in {200, 201}, f"{method} {path}: {answer.json}"

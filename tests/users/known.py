@@ -24,6 +24,7 @@ from devforge_api.licenses.queries import get_license
 from devforge_api.licenses.service import features, people
 from devforge_api.notifications import models as told
 from tests.factories import PASSWORD
+from tests.files.samples import picture, upload
 
 HOME = "198.51.100.7"
 MARKS = ("ada.lovelace", "Ada L", HOME, "AdaBrowser", "Ada's laptop", "Ada's robot", "ada-at-provider")
@@ -42,6 +43,8 @@ def make_ada(app, api):
     }
     assert api.patch("/users/me", {"name": "Ada L."}, **headers).status_code == 200
     assert api.put("/users/me/settings", {"theme": "Ada L's"}, **headers).status_code == 200
+    sent = upload(api, picture(), "Ada L at home.png", by=who, environ_base={"REMOTE_ADDR": HOME})
+    assert sent.status_code == 201
     license_ = api.license(owner=who)
     body = {"key": license_.key, "fingerprint": "m1", "name": "Ada's laptop"}
     activated = api.post("/licenses/activate", body, **place)
@@ -119,7 +122,8 @@ def step_up(app, who):
 def opened(data):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.testzip() is None
-        return {name: json.loads(archive.read(name)) for name in archive.namelist()}
+        topics = [name for name in archive.namelist() if "/contents/" not in name]
+        return {name: json.loads(archive.read(name)) for name in topics}
 
 
 def everything(app):

@@ -25,6 +25,7 @@ from devforge_api.audit import service as audit
 from devforge_api.auth import queries
 from devforge_api.auth.errors import ServiceAccountDisabled, TooManyAccessTokens
 from devforge_api.auth.models import PersonalAccessToken, ServiceAccount
+from devforge_api.auth.queries.tokens import TokenInUse
 from devforge_api.auth.scopes import PERSONAL, ROLE_SCOPES
 from devforge_api.auth.service.latecomers import refuse_latecomer
 from devforge_api.core.clock import utc_now
@@ -141,10 +142,13 @@ def read(token: str) -> Principal:
         raise TokenExpired("The token has expired; make a new one.")
     if found.last_used_at is None or now - found.last_used_at >= USE_NOTED_EVERY:
         _note_use(found.id, now)
+    return Principal(found.user_id, found.role, scopes_of(found), None, found.token_version, found.id)
+
+
+def scopes_of(found: TokenInUse) -> frozenset[str]:
+    """What a token may do at present: its own scopes, as far as its role and its account have them."""
     scopes = grantable_scopes(found.role) & frozenset(found.scopes)
-    if found.account_scopes is not None:
-        scopes &= frozenset(found.account_scopes)
-    return Principal(found.user_id, found.role, scopes, None, found.token_version, found.id)
+    return scopes if found.account_scopes is None else scopes & frozenset(found.account_scopes)
 
 
 def grantable_scopes(role: Role) -> frozenset[str]:

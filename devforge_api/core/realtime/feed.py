@@ -80,6 +80,12 @@ def _write(messages: list[Message]) -> None:
     after_commit(partial(poke, list(by_user)))
 
 
+def last_ids(users: Iterable[UUID]) -> dict[UUID, int]:
+    """How far users' feeds have come; those who were never told anything are left out."""
+    statement = select(Feed.user_id, Feed.last_id).where(Feed.user_id.in_(list(users)))
+    return {feed.user_id: feed.last_id for feed in db.session.execute(statement)}
+
+
 def read_after(user_id: UUID, last_id: int, *, limit: int = 100) -> Sequence[FeedEvent]:
     """What a user was told after a message, in order."""
     statement = select(FeedEvent).where(FeedEvent.user_id == user_id, FeedEvent.id > last_id)

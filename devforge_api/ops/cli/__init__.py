@@ -5,9 +5,9 @@ from devforge_api.ops.cli.keys import keys_cli
 from devforge_api.ops.cli.mail import mail_cli
 from devforge_api.ops.cli.maintenance import maintenance_cli
 from devforge_api.ops.cli.outbox import outbox_cli
-from devforge_api.ops.cli.server import beat, serve, start, worker
+from devforge_api.ops.cli.server import beat, realtime, serve, start, worker
 from devforge_api.ops.cli.settings import settings
 
 OPS_COMMANDS = (
-    serve, start, worker, beat, settings, doctor, maintenance_cli, keys_cli, outbox_cli, mail_cli,
+    serve, realtime, start, worker, beat, settings, doctor, maintenance_cli, keys_cli, outbox_cli, mail_cli,
 )  # fmt: skip

@@ -12,7 +12,17 @@ from flask.cli import with_appcontext
 
 from config import SettingsError
 from devforge_api.core.cli import command_line, json_option, show_rows
-from devforge_api.ops.doctor import billing, clocks, database, encrypted, mail, parts, providers, webhooks
+from devforge_api.ops.doctor import (
+    billing,
+    clocks,
+    database,
+    encrypted,
+    files,
+    mail,
+    parts,
+    providers,
+    webhooks,
+)
 from devforge_api.ops.doctor.report import Examination, Finding, Health, examine
 
 
@@ -62,6 +72,7 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "mail": mail.mail,
         "billing": billing.billing,
         "webhooks": webhooks.webhooks,
+        "files": files.files,
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
         **{

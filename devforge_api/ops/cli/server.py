@@ -1,11 +1,13 @@
-"""``flask serve|start|worker|beat``: the long-running processes."""
+"""``flask serve|realtime|start|worker|beat``: the long-running processes."""
 
 from __future__ import annotations
 
 import os
 import resource
 import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from flask_migrate import upgrade
 
+from config.delivery import neighbor
 from devforge_api.core.cli import command_line
 from devforge_api.core.outbox import Lane
 from devforge_api.ops.buffering import READERS
@@ -25,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[3]
 # and then a little: together less than the 30 s that orchestrators wait.
 HEADER_SECONDS, DRAIN_SECONDS = 10, 15
 OPEN_FILES = 8192
+REALTIME_FILES = 512  # beside its connections
+# A server that has just been stopped leaves its realtime process a moment to follow.
+FOLLOWING_SECONDS = 3.0
 
 
 def _address(host: str | None, port: int | None) -> tuple[str, int]:
@@ -50,21 +56,30 @@ def server_command(settings: Any, host: str, port: int) -> list[str]:
     ]  # fmt: skip
 
 
-def _check_address(host: str, port: int) -> None:
-    """Say in a sentence what the server would say in a traceback."""
-    try:
-        family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        raise click.ClickException(f"Port {port} on {host} cannot be opened: {error.strerror}.") from error
+def _check_address(host: str, port: int, *, patience: float = 0.0) -> None:
+    """Say in a sentence what the server would say in a traceback.
+
+    :param patience: seconds for which it may be taken.
+    """
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+            return
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                sentence = f"Port {port} on {host} cannot be opened: {error.strerror}."
+                raise click.ClickException(sentence) from error
+            time.sleep(0.1)
 
 
-def _allow_connections() -> None:
+def _allow_connections(most: int = OPEN_FILES) -> None:
     """Raise the number of open files, often 1,024, as far as we may: connections count."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
@@ -83,6 +98,33 @@ def _become_server(host: str, port: int) -> None:
     os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
 
 
+def _realtime(host: str, port: int, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """The realtime process: its command line and its environment."""
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"FLASK_RUN_FROM_CLI", "PROMETHEUS_MULTIPROC_DIR", "GUNICORN_CMD_ARGS"}
+    }
+    environ |= {"DEVFORGE_HOST": host, "DEVFORGE_REALTIME_PORT": str(port)}
+    return [sys.executable, "-m", "devforge_api.realtime_app", *arguments], MALLOC_ENVIRONMENT | environ
+
+
+def _start_realtime(host: str, port: int) -> None:
+    """Start the realtime process beside the one that we are going to become, and tie it to that.
+
+    It reads a pipe whose other end this process, and whatever it turns into, holds and never
+    writes to: when the last holder is gone, whatever has ended it, the pipe is closed.
+    """
+    reading, writing = os.pipe()
+    command, environ = _realtime(host, port, "--while-open", str(reading))
+    # In a session of its own: Ctrl-C in the terminal is for the server.
+    subprocess.Popen(  # noqa: S603 - our own command line, no shell
+        command, cwd=ROOT, env=environ, stdin=subprocess.DEVNULL, pass_fds=[reading], start_new_session=True
+    )
+    os.close(reading)
+    os.set_inheritable(writing, True)
+
+
 host_option = click.option("--host", help="Address to listen on.")
 port_option = click.option("--port", type=click.IntRange(1, 65535), help="Port to listen on.")
 
@@ -97,6 +139,23 @@ def serve(host: str | None, port: int | None) -> None:
     _become_server(*_address(host, port))
 
 
+@click.command("realtime")
+@host_option
+@port_option
+@with_appcontext
+@command_line
+def realtime(host: str | None, port: int | None) -> None:
+    """Serve streams: server-sent events and WebSocket."""
+    settings = current_app.config
+    host, port = host or settings["HOST"], port or settings["REALTIME_PORT"]
+    _check_address(host, port)
+    command, environ = _realtime(host, port)
+    _allow_connections(settings["REALTIME_CONNECTIONS"] + REALTIME_FILES)
+    sys.stdout.flush()
+    os.chdir(ROOT)
+    os.execve(command[0], command, environ)  # noqa: S606 - our own command line, no shell
+
+
 @click.command("start")
 @host_option
 @port_option
@@ -104,18 +163,23 @@ def serve(host: str | None, port: int | None) -> None:
 @with_appcontext
 @command_line
 def start(host: str | None, port: int | None, no_demo: bool) -> None:
-    """Migrate, seed the demo, say where everything is, and serve."""
+    """Migrate, seed the demo, say where everything is, and serve, with streams at the next port."""
     host, port = _address(host, port)
+    streams = int(os.environ.get("DEVFORGE_REALTIME_PORT") or neighbor(port))
+    _check_address(host, port)
+    _check_address(host, streams, patience=FOLLOWING_SECONDS)
     upgrade(directory=str(current_app.config["MIGRATIONS_DIR"]))
     shown = f"[{host}]" if ":" in host else host
     base = f"http://{shown}:{port}"
     click.echo(f"Dev Forge API  {base}")
     click.echo(f"Swagger UI     {base}/docs")
     click.echo(f"OpenAPI        {base}/api/v1/openapi.json")
+    click.echo(f"Streams        http://{shown}:{streams}/api/v1/realtime/stream")
     click.echo(f"Data folder    {current_app.config['DATA_DIR']}")
     if not no_demo and current_app.config["ENV"] == "development":
         seed()
         print_credentials()
+    _start_realtime(host, streams)
     _become_server(host, port)
 
 

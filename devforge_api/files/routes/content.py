@@ -1,0 +1,85 @@
+"""What is in files: for their owners, and for whoever has a link."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask import Response
+from flask.views import MethodView
+
+from devforge_api.core.context import principal
+from devforge_api.core.security import public, requires
+from devforge_api.core.storage.base import StorageAway
+from devforge_api.files import queries
+from devforge_api.files.errors import (
+    AvatarNotFound,
+    ContentUnavailable,
+    FileNotFound,
+    LinkExpired,
+    LinkNotFound,
+    RangeUnsatisfiable,
+)
+from devforge_api.files.routes import blp
+from devforge_api.files.routes.serving import serve
+from devforge_api.files.schemas import LinkQuerySchema, VariantQuerySchema
+from devforge_api.files.service import links
+
+BYTES: Any = {"type": "string", "format": "binary"}
+PART: Any = {"206": {"description": "The part that Range asks for", "content": {"*/*": {"schema": BYTES}}}}
+KEPT_BY_ALL = "public, max-age=31536000, immutable"  # an avatar's address is never another one's
+
+
+@blp.route("/<uuid:file_id>/content")
+class FileContent(MethodView):
+    """The bytes of a file."""
+
+    @requires("files:read")
+    @blp.arguments(VariantQuerySchema, location="query")
+    @blp.response(200, BYTES, content_type="*/*")
+    @blp.doc(responses=PART)
+    @blp.raises(FileNotFound, ContentUnavailable, RangeUnsatisfiable, StorageAway)
+    def get(self, query: dict[str, str], file_id: UUID) -> Response:
+        """Download a file, or a smaller picture of it; takes Range and If-None-Match"""
+        file = queries.get_file(file_id, owner_id=principal().user_id)
+        return serve(file, links.content_of(file, query.get("variant")))
+
+
+@blp.route("/content")
+class LinkedContent(MethodView):
+    """The bytes of a file, by a link."""
+
+    @public()
+    @blp.arguments(LinkQuerySchema, location="query")
+    @blp.response(200, BYTES, content_type="*/*")
+    @blp.doc(responses=PART)
+    @blp.raises(LinkNotFound, LinkExpired, RangeUnsatisfiable, StorageAway)
+    def get(self, query: dict[str, str]) -> Response:
+        """Download what a link of `GET /files/{id}` leads to; whoever has it needs no token"""
+        answer = serve(*links.follow(query["link"]))
+        answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # a site's own pages show it
+        answer.headers["Cache-Control"] = "private, no-store"
+        return answer
+
+
+@blp.route("/avatars/<uuid:avatar_id>")
+class PublicAvatar(MethodView):
+    """A picture that everybody may see."""
+
+    @public()
+    @blp.arguments(VariantQuerySchema, location="query")
+    @blp.response(200, BYTES, content_type="image/*")
+    @blp.doc(responses=PART)
+    @blp.raises(AvatarNotFound, RangeUnsatisfiable, StorageAway)
+    def get(self, query: dict[str, str], avatar_id: UUID) -> Response:
+        """Show an avatar; for everybody, and to be kept for a year"""
+        file = queries.find_avatar(avatar_id)
+        if file is None:
+            raise AvatarNotFound
+        try:
+            answer = serve(file, links.content_of(file, query.get("variant")), disposition="inline")
+        except ContentUnavailable as error:
+            raise AvatarNotFound from error
+        answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+        answer.headers["Cache-Control"] = KEPT_BY_ALL
+        return answer
