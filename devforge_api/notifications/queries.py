@@ -103,6 +103,12 @@ def lock_readers(user_ids: Iterable[UUID], kind: Kind | None) -> list[Reader]:
     ]
 
 
+def lock_reader(user_id: UUID) -> None:
+    """Hold a user's row against removal before locking notifications: their eraser takes it first, too."""
+    held = select(User.id).where(User.id == user_id).with_for_update(read=True, key_share=True)
+    db.session.execute(held)
+
+
 def preferences_of(user_ids: Sequence[UUID], kind: Kind) -> dict[UUID, dict[Channel, bool]]:
     """What users have chosen for a kind."""
     statement = select(Preference.user_id, Preference.channel, Preference.enabled)

@@ -21,7 +21,7 @@ from devforge_api.core.db import after_commit, db
 from devforge_api.core.outbox import OutboxRow, OutboxStatus, on
 from devforge_api.core.worker import drain
 
-EVENT = "license.updated"
+EVENT = "license.used"  # nobody else hears of it
 ACTION = "test.applied"
 _numbers = itertools.count(1)
 

@@ -33,9 +33,10 @@ def test_a_licence_is_its_owners_news_without_its_key(api, heard):
 
 def test_news_is_dated_when_it_happened(api, heard, context):
     api.license(owner=api.person())
-    emitted = db.session.scalar(db.select(OutboxRow.created_at).where(OutboxRow.name == "license.issued"))
+    rows = db.select(OutboxRow.created_at).where(OutboxRow.name == "license.issued")
+    emitted = set(db.session.scalars(rows))
     api.deliver()
-    assert heard[0].at == emitted
+    assert heard[0].at in emitted  # each subscriber has a row of its own
 
 
 def test_a_licence_without_an_owner_is_the_teams_news(api, heard):

@@ -16,10 +16,10 @@ def subscribe(api: Api, person: Person, endpoint: str) -> tuple[Browser, str]:
     browser = Browser.at(endpoint)
     made = api.post(PATH, browser.subscription, by=person)
     assert made.status_code == 201, made.json
-    return browser, made.json["data"]["id"]
+    return browser, made.get_json()["data"]["id"]
 
 
 def subscriptions(api: Api, person: Person) -> list[dict[str, Any]]:
     """A person's browsers."""
-    found: list[dict[str, Any]] = api.get(PATH, by=person).json["data"]
+    found: list[dict[str, Any]] = api.get(PATH, by=person).get_json()["data"]
     return found

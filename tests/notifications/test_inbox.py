@@ -3,15 +3,18 @@
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
+from time import sleep
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import func, select, update
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.news import News
 from devforge_api.notifications.models import Notification
-from devforge_api.notifications.service import inbox
+from devforge_api.notifications.service import inbox, telling
+from devforge_api.users.service import delete_user, get_user_beside_admins
 from tests.factories import code_of
 from tests.factories.notifications import LICENSE, tell
 
@@ -180,6 +183,36 @@ def test_several_windows_mark_the_same_at_once_and_each_change_counts_once(api, 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(window, range(4))) == 6
     assert unread(api, ada) == 0
+
+
+@pytest.mark.parametrize("deed", ["mark", "mark_all", "remove", "tell"])
+def test_an_account_can_be_erased_while_its_windows_are_busy(api, ada, deed):
+    """Each takes the user's row first, so that none waits for what the other one holds."""
+    tell(api, [ada])
+    (one,) = ids(api, ada)
+
+    def erase():
+        with api.app.app_context(), unit_of_work():
+            delete_user(get_user_beside_admins(ada.id))
+
+    def work():
+        if deed == "mark":
+            inbox.mark(ada.id, [UUID(one)], read=True)
+        elif deed == "mark_all":
+            inbox.mark_all(ada.id, before=None)
+        elif deed == "remove":
+            inbox.remove(inbox.lock(UUID(one), user_id=ada.id))
+        else:
+            telling.tell(News("license.expired", (ada.id,), LICENSE, utc_now()))
+
+    with ThreadPoolExecutor(1) as pool:
+        with api.app.app_context(), unit_of_work():
+            work()
+            erased = pool.submit(erase)
+            sleep(0.3)  # until the eraser waits for the row; without any wait this would prove nothing
+        erased.result(20)
+    with api.app.app_context():
+        assert db.session.scalar(select(func.count()).select_from(Notification)) == 0
 
 
 def test_what_is_older_than_ninety_days_goes(api, ada, context):

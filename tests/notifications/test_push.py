@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 from devforge_api.core import outbound
 from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.outbox import OutboxRow, OutboxStatus
+from devforge_api.core.outbox import FIRST_DELAY, LONGEST_DELAY, OutboxRow, OutboxStatus
 from devforge_api.notifications.models import Notification
 from devforge_api.notifications.service import pushing
 from tests.factories import code_of
@@ -205,14 +205,48 @@ def test_other_troubles_are_tried_again(api, ada, service, status):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 413])
-def test_what_is_refused_for_good_is_set_aside(api, ada, service, status):
+def test_what_is_refused_for_good_is_dropped_and_logged(api, ada, service, status, caplog):
+    """Whoever chooses the push service could fill the operator's list of failures otherwise."""
     subscribe(api, ada, service.url)
     service.replies = [status]
     tell(api, [ada])
     api.deliver()
-    ((state, _, _, error),) = due(api.app)
-    assert state is OutboxStatus.DEAD
-    assert str(status) in error
+    ((state, *_),) = due(api.app)
+    assert state is OutboxStatus.DELIVERED
+    (record,) = [one for one in caplog.records if one.msg == "a push message was dropped"]
+    assert record.why == f"127.0.0.1: {status}"
+
+
+def age(api, hours):
+    """Make what was told older."""
+    with api.app.app_context(), unit_of_work():
+        then = utc_now() - timedelta(hours=hours)
+        db.session.execute(update(Notification).values(created_at=then))
+
+
+def test_what_fails_for_hours_is_dropped_before_the_outbox_gives_up(api, ada, service):
+    subscribe(api, ada, service.url)
+    service.always = 500
+    tell(api, [ada])
+    age(api, 4.1)
+    api.deliver()
+    assert [one[0] for one in due(api.app)] == [OutboxStatus.DELIVERED]
+    # By then the outbox has not tried for the last time.
+    waits = range(api.app.config["OUTBOX_MAX_ATTEMPTS"] - 1)
+    delays = [min(FIRST_DELAY * 4 ** min(tried, 8), LONGEST_DELAY) for tried in waits]
+    assert sum(delays, timedelta(0)) > pushing.TRIED_FOR
+
+
+def test_a_service_that_always_wants_it_again_at_once_is_asked_ever_more_seldom(api, ada, service):
+    subscribe(api, ada, service.url)
+    service.always = (429, {"Retry-After": "0"})
+    tell(api, [ada])
+    age(api, 0.5)
+    api.deliver()
+    waiting = [one for one in due(api.app) if one[0] is OutboxStatus.PENDING]
+    assert len(waiting) == 1
+    assert 1790 < waiting[0][2] <= 1810
+    assert len(service.received) == 1
 
 
 # --- no good ---------------------------------------------------------------------------------------
@@ -225,7 +259,6 @@ def test_a_redirect_inward_causes_no_request(api, ada, service, status):
         api.deliver()
         assert len(service.received) == 1
         assert inside.received == []
-    assert due(api.app)[0][0] is OutboxStatus.DEAD
 
 
 def test_a_service_that_never_ends_its_answer_is_cut(api, ada):

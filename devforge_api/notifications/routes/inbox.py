@@ -82,7 +82,6 @@ class OneNotification(MethodView):
     @unit_of_work()
     def delete(self, notification_id: UUID) -> None:
         """Remove one of one's own notifications"""
-        user_id = principal().user_id
-        notification = queries.get_notification(notification_id, user_id=user_id, for_update=True)
+        notification = inbox.lock(notification_id, user_id=principal().user_id)
         check_precondition(notification, NotificationSchema())
         inbox.remove(notification)

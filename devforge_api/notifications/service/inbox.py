@@ -29,6 +29,7 @@ class Marked:
 
 def mark(user_id: UUID, ids: Sequence[UUID], *, read: bool) -> Marked:
     """Mark some of a user's notifications as read or unread; what is not the user's is passed by."""
+    queries.lock_reader(user_id)
     state = Notification.read_at.is_(None) if read else Notification.read_at.is_not(None)
     changed = _change(user_id, read, Notification.id.in_(ids), state)
     return _told(user_id, changed, read=read, ids=[str(one) for one in changed])
@@ -39,13 +40,23 @@ def mark_all(user_id: UUID, *, before: datetime | None) -> Marked:
 
     :param before: that moment included; None: now.
     """
+    queries.lock_reader(user_id)
     until = before or utc_now()
     changed = _change(user_id, True, Notification.created_at <= until, Notification.read_at.is_(None))
     return _told(user_id, changed, read=True, before=rfc3339(until))
 
 
+def lock(notification_id: UUID, *, user_id: UUID) -> Notification:
+    """One of a user's notifications, locked until commit.
+
+    :raises NotificationNotFound: it is another's, or there is none.
+    """
+    queries.lock_reader(user_id)
+    return queries.get_notification(notification_id, user_id=user_id, for_update=True)
+
+
 def remove(notification: Notification) -> None:
-    """Forget a notification. :param notification: locked in this transaction."""
+    """Forget a notification. :param notification: by `lock`."""
     user_id, notification_id = notification.user_id, notification.id
     db.session.delete(notification)
     db.session.flush()

@@ -7,7 +7,9 @@ no redirect, looks at where the name leads each time, and ends in time.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -16,8 +18,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import requests
-from py_vapid import Vapid02
-from pywebpush import WebPushException, webpush
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from sqlalchemy import delete
 
 from devforge_api.core import outbound
@@ -25,15 +26,19 @@ from devforge_api.core.clock import utc_now
 from devforge_api.core.configured import public_url, sender_address
 from devforge_api.core.db import db, release_connection, unedited
 from devforge_api.core.encryption import decrypt
-from devforge_api.core.outbox import Undeliverable, emit_at
+from devforge_api.core.outbox import emit_at
 from devforge_api.notifications import catalogue, queries
 from devforge_api.notifications.models import Notification, PushSubscription
 from devforge_api.notifications.service import push_keys
 
 TTL = timedelta(days=1)  # for so long a push service keeps it for a browser that is off
 PAYLOAD = 3000  # bytes; what is encrypted must stay below 4096 (RFC 8291 section 4)
+TAKEN = {200, 201, 202, 204}
 GONE = {404, 410}
 LATER = {429, 503}
+TRIED_FOR = timedelta(hours=4)  # shorter than the outbox would try
+LONGEST_PAUSE = timedelta(hours=1)
+log = logging.getLogger(__name__)
 
 
 class PushFailed(Exception):
@@ -43,8 +48,10 @@ class PushFailed(Exception):
 def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] | None:
     """Send a message, unless it has been read meanwhile, or is of yesterday.
 
+    A push service is one of a user's choosing: what it refuses for good, or does not take for hours, is
+    logged and dropped, so that nobody fills the operator's list of what has failed.
+
     :returns: what is to be written once it is sent, or once it is known that it cannot be.
-    :raises Undeliverable: the push service refuses it for good.
     :raises PushFailed: try again.
     """
     due = queries.push_due(notification_id, subscription_id)
@@ -57,6 +64,29 @@ def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] |
     browser = {"endpoint": endpoint, "keys": json.loads(decrypt(due.subscription.keys))}
     message = payload(due.notification, due.locale)
     release_connection()
+    answer = _send(browser, message, key, topic=notification_id.hex)
+    if answer.status in GONE:
+        return partial(_forget, subscription_id)
+    if answer.status in TAKEN:
+        return partial(_note_delivered, subscription_id)
+    host = urlsplit(endpoint).hostname
+    return _not_taken(answer, f"{host}: {answer.status or answer.trouble}", due.notification, subscription_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a push service said; without a status, why it said nothing."""
+
+    status: int | None
+    retry_after: str | None = None
+    trouble: str | None = None
+
+
+def _send(browser: dict[str, Any], message: str, key: EllipticCurvePrivateKey, *, topic: str) -> _Answer:
+    # Here, as they bring another HTTP client with them, which every command would wait for.
+    from py_vapid import Vapid02  # noqa: PLC0415
+    from pywebpush import WebPushException, webpush  # noqa: PLC0415
+
     try:
         webpush(
             browser,
@@ -65,32 +95,35 @@ def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] |
             vapid_claims={"sub": contact()},
             ttl=int(TTL.total_seconds()),
             # The topic lets a push service replace an earlier attempt by a repeated one (RFC 8030 5.4).
-            headers={"Topic": notification_id.hex, "Urgency": "normal"},
+            headers={"Topic": topic, "Urgency": "normal"},
             requests_session=outbound.session(),
         )
     except requests.RequestException as error:
         # Not the error itself: its words could hold the address, which nobody but us may know.
-        raise PushFailed(f"{urlsplit(endpoint).hostname}: {type(error).__name__}") from None
+        return _Answer(None, trouble=type(error).__name__)
     except WebPushException as error:
-        return _refused(error, due.notification, subscription_id, urlsplit(endpoint).hostname)
-    return partial(_note_delivered, subscription_id)
+        return _Answer(error.status_code, error.retry_after, trouble="the message cannot be encrypted")
+    return _Answer(201)
 
 
-def _refused(
-    error: WebPushException, notification: Notification, subscription_id: UUID, host: str | None
+def _not_taken(
+    answer: _Answer, told: str, notification: Notification, subscription_id: UUID
 ) -> Callable[[], object] | None:
-    status = error.status_code
-    if status in GONE:
-        return partial(_forget, subscription_id)
-    if status is None or (300 <= status < 500 and status not in LATER):
-        raise Undeliverable(f"{host}: {status or 'the message cannot be encrypted'}") from None
-    again = retry_at(error.retry_after, utc_now()) if status in LATER else None
-    if again is None:
-        raise PushFailed(f"{host}: {status}") from None
-    if again > notification.created_at + TTL:
+    now = utc_now()
+    age = now - notification.created_at
+    again = retry_at(answer.retry_after, now) if answer.status in LATER else None
+    if again is not None:
+        # No sooner than in as long as it has been tried already: who always wants it again in a
+        # second is asked a dozen times, and not all day.
+        again = max(again, now + min(age, LONGEST_PAUSE))
+        if again < notification.created_at + TTL:
+            ids = {"notification_id": str(notification.id), "subscription_id": str(subscription_id)}
+            return partial(emit_at, again, "notification.push_due", **ids)
+    refused = answer.status is not None and 300 <= answer.status < 500 and answer.status not in LATER
+    if refused or again is not None or age > TRIED_FOR:
+        log.warning("a push message was dropped", extra={"why": told})
         return None
-    ids = {"notification_id": str(notification.id), "subscription_id": str(subscription_id)}
-    return partial(emit_at, again, "notification.push_due", **ids)
+    raise PushFailed(told)
 
 
 def retry_at(header: str | None, now: datetime) -> datetime | None:
