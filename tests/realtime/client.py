@@ -159,14 +159,15 @@ def open_streams(server: Any) -> int:
     return int(figure(server, "devforge_realtime_streams"))
 
 
-def read_all(server: Any, person: Person, last: int, *, seconds: float = 60) -> list[int]:
-    """Read up to an id with a connection that breaks again and again; the ids as they came."""
+def read_all(server: Any, person: Person, last: int, *, after: int, seconds: float = 90) -> list[int]:
+    """Read what follows an id up to another, by connections that break again and again; ids as they came."""
     seen: list[int] = []
     deadline = time.monotonic() + seconds
     while not seen or seen[-1] < last:
         assert time.monotonic() < deadline, seen[-5:]
-        with closing(window(server, person, seen[-1] if seen else 0)) as opened:
+        with closing(window(server, person, seen[-1] if seen else after)) as opened:
             for count, event in enumerate(opened.events()):
+                assert event["type"] != "error", event
                 if event["type"] == "note":
                     seen.append(event["id"])
                 if seen and (seen[-1] >= last or count >= 40):

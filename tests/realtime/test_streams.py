@@ -1,5 +1,6 @@
 """Event streams from the running process."""
 
+import signal
 import time
 from contextlib import ExitStack
 from datetime import timedelta
@@ -246,3 +247,20 @@ def test_who_finds_no_room_is_asked_to_wait_and_loses_no_ticket(api, start):
     assert within(5, lambda: open_streams(server) == 0)
     with Window(server.port, f"?ticket={ticket}") as opened:
         assert opened.status == 200
+
+
+def test_streams_end_with_a_word_when_the_server_stops(api, start, note):
+    server = start()
+    ada = api.person()
+    with ExitStack() as stack:
+        opened = [stack.enter_context(window(server, ada)) for _ in range(10)]
+        for one in opened:
+            one.wait_for("ready")
+            one.retry = None
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        for one in opened:
+            assert {event["type"] for event in one.rest()} <= {"presence"}  # and the body is whole
+            assert one.retry is not None
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 10
