@@ -34,7 +34,7 @@ from tests.ops.conftest import ROOT
 AWAY = "postgresql://nobody:gehe%40im@127.0.0.1:1/none"
 OTHER_KEY = "another-master-key-of-more-than-32-characters"
 PARTS = {"settings", "database", "migrations", "storage", "clock of the database"}
-PARTS |= {"keys", "secrets", "mail", "billing", "jobs", "maintenance"}
+PARTS |= {"keys", "secrets", "mail", "billing", "webhooks", "jobs", "maintenance"}
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_a_database_that_is_away_is_named_and_the_rest_is_looked_at(another_app,
     assert state == "failed"
     assert "Connection refused" in seen or "unable to open" in seen
     assert "DEVFORGE_DATABASE_URL" in advice or "folder" in advice
-    for part in ("migrations", "keys", "secrets", "billing", "jobs", "maintenance"):
+    for part in ("migrations", "keys", "secrets", "billing", "webhooks", "jobs", "maintenance"):
         assert found.pop(part)[::2] == ("failed", "see `database` and `migrations`")
     assert set(found) <= {"clock of the database", "storage"}
 
@@ -129,7 +129,7 @@ def test_a_schema_that_is_not_migrated_is_told_what_to_run(another_app, environ,
         finally:
             servers.drop_database(environ["DEVFORGE_DATABASE_URL"], name)
     assert found["migrations"][2] == "run `flask db upgrade`"
-    assert set(found) == {"migrations", "keys", "secrets", "billing", "jobs", "maintenance"}
+    assert set(found) == {"migrations", "keys", "secrets", "billing", "webhooks", "jobs", "maintenance"}
 
 
 @pytest.mark.production_column("there is no server to ask")

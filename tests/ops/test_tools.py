@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from devforge_api.app import create_app
 from devforge_api.core.clock import utc_now
-from devforge_api.core.db import db, unit_of_work
+from devforge_api.core.db import affected, db, unit_of_work
 from devforge_api.core.keys import SigningKey
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from tests.conftest import SECRETS
@@ -125,6 +125,7 @@ def test_purging_deletes_what_was_delivered_long_ago_and_a_dry_run_only_counts(a
     api.deliver()
     assert "0 events" in flask("outbox", "purge")
     with app.app_context(), unit_of_work():
-        db.session.execute(update(OutboxRow).values(delivered_at=utc_now() - timedelta(days=8)))
-    assert "1 events would be deleted" in flask("outbox", "purge", "--dry-run")
-    assert "1 events are deleted" in flask("outbox", "purge")
+        many = affected(update(OutboxRow).values(delivered_at=utc_now() - timedelta(days=8)))
+    assert many >= 1  # one for each who hears of it
+    assert f"{many} events would be deleted" in flask("outbox", "purge", "--dry-run")
+    assert f"{many} events are deleted" in flask("outbox", "purge")
