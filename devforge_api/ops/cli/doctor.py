@@ -61,6 +61,7 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "secrets": encrypted.secrets,
         "mail": mail.mail,
         "billing": billing.billing,
+        "realtime": partial(parts.realtime, app.config["REALTIME_URL"]),
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
         **{
