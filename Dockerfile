@@ -22,8 +22,9 @@ ENV PATH=/opt/devforge/bin:$PATH \
     DEVFORGE_ENV=production DEVFORGE_HOST=0.0.0.0 DEVFORGE_PORT=8000 DEVFORGE_DATA_DIR=/var/lib/devforge
 USER devforge
 VOLUME /var/lib/devforge
-EXPOSE 8000
-# The process only; whether its parts are there is asked by /ready.
+EXPOSE 8000 8001
+# The web process only; whether its parts are there is asked by /ready. `flask realtime`, at 8001, has a
+# check of its own in compose.yaml.
 HEALTHCHECK --interval=15s --timeout=3s --start-period=20s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:' + os.environ['DEVFORGE_PORT'] + '/health', timeout=2)"]
 STOPSIGNAL SIGTERM

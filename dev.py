@@ -20,8 +20,9 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from typing import Iterator, NoReturn, Sequence, TextIO
+from typing import Iterator, Mapping, NoReturn, Sequence, TextIO
 
 OLDEST_PYTHON = (3, 11)
 ROOT = Path(__file__).resolve().parent
@@ -30,6 +31,7 @@ PYTHON = VENV / "bin" / "python"
 RUN_SET = "requirements.txt"
 TEST_SET = "tests/requirements.txt"  # a superset of RUN_SET
 FLASK = [str(PYTHON), "-m", "flask", "--app", "wsgi"]
+FOLLOWING_SECONDS = 3.0
 MOST_TEST_WORKERS = 8  # each has a database of its own; more of them stop paying
 
 
@@ -66,7 +68,31 @@ def check_venv_module() -> None:
         ) from None
 
 
-def check_port(host: str, port: int) -> None:
+def check_ports(host: str, port: int, streams: int) -> None:
+    """Refuse what the server and, for streams, its second process could not listen on.
+
+    A server that has just been stopped leaves its second process a moment to follow.
+    """
+    check_port(host, port)
+    deadline = time.monotonic() + FOLLOWING_SECONDS
+    while True:
+        try:
+            return check_port(host, streams, ", for streams,", "DEVFORGE_REALTIME_PORT")
+        except Refusal:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def realtime_port(port: int, environment: Mapping[str, str]) -> int:
+    """Where streams are served: beside the server, unless a setting says otherwise."""
+    given = environment.get("DEVFORGE_REALTIME_PORT") or ""
+    if given.isascii() and given.isdigit() and 1 <= int(given) <= 65535:
+        return int(given)
+    return port + 1 if port < 65535 else port - 1
+
+
+def check_port(host: str, port: int, purpose: str = "", option: str = "--port") -> None:
     """Refuse an address that the server would not be able to listen on."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -75,11 +101,11 @@ def check_port(host: str, port: int) -> None:
             probe.bind(address)
     except (OSError, UnicodeError) as error:  # UnicodeError: a host name such as "a..b"
         reason = getattr(error, "errno", None)
-        where = f"Port {port} on {host}"
+        where = f"Port {port} on {host}{purpose}"
         if reason == errno.EADDRINUSE:
-            sentence = f"{where} is taken: stop the program that uses it or choose another with --port."
+            sentence = f"{where} is taken: stop the program that uses it or choose another with {option}."
         elif reason in (errno.EACCES, errno.EPERM):
-            sentence = f"{where} is reserved by the system: choose one above 1023 with --port."
+            sentence = f"{where} is reserved by the system: choose one above 1023 with {option}."
         else:
             sentence = f"{where} cannot be opened, as this machine has no such address: correct --host."
         raise Refusal(sentence) from None
@@ -245,7 +271,7 @@ def run(host: str, port: int, data_dir: str | None, demo: bool) -> NoReturn:
     environment = venv_environment()
     if data_dir is not None:
         environment["DEVFORGE_DATA_DIR"] = str(Path(data_dir).expanduser().absolute())
-    check_port(host, port)
+    check_ports(host, port, realtime_port(port, environment))
     check_data_dir(ROOT / environment.get("DEVFORGE_DATA_DIR", "data"))
     ensure_venv(RUN_SET)
     options = [] if demo else ["--no-demo"]

@@ -43,7 +43,7 @@ def test_every_refusal_has_a_code_and_a_sentence_of_its_own():
     for error in own:
         assert re.fullmatch(r"[A-Z][A-Z_]+[A-Z]", error.code)
         assert re.fullmatch(r"[A-Z].+\.", error.default_message()), error
-        assert error.status in {400, 401, 403, 404, 409, 410, 412, 413, 415, 416, 422, 429, 503}
+        assert error.status in {400, 401, 403, 404, 409, 410, 412, 413, 415, 416, 421, 422, 429, 503}
     for error in error_classes():
         if "code" not in vars(
             error

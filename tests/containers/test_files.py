@@ -13,7 +13,7 @@ from devforge_api.app import create_app
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-OWN_SERVICES = ["api", "worker", "strangers", "beat", "migrate"]
+OWN_SERVICES = ["api", "realtime", "worker", "strangers", "beat", "migrate"]
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +81,6 @@ def test_redis_evicts_nothing():
     assert "--maxmemory-policy noeviction" in shlex.join(COMPOSE["services"]["redis"]["command"])
 
 
-def test_nothing_but_the_api_is_published_and_that_only_to_this_machine():
+def test_nothing_but_the_api_and_streams_is_published_and_that_only_to_this_machine():
     published = {name: one["ports"] for name, one in COMPOSE["services"].items() if "ports" in one}
-    assert published == {"api": ["127.0.0.1:8000:8000"]}
+    assert published == {"api": ["127.0.0.1:8000:8000"], "realtime": ["127.0.0.1:8001:8001"]}

@@ -103,6 +103,14 @@ def test_a_taken_port_is_named_before_anything_is_made(copy: Path) -> None:
     assert not (copy / "data").exists()
 
 
+def test_a_taken_port_for_streams_is_named_before_anything_is_made(copy: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        number = other.getsockname()[1]
+        done = dev(copy, "run", "--port", str(number - 1))
+        assert_refused(done, f"Port {number} ", "streams", "taken", "DEVFORGE_REALTIME_PORT")
+    assert not (copy / ".venv").exists()
+
+
 def test_a_host_that_is_not_this_machine_is_named(copy: Path) -> None:
     assert_refused(dev(copy, "run", "--host", "192.0.2.1"), "192.0.2.1", "--host")
 

@@ -73,6 +73,7 @@ def _examinations(app: Flask) -> dict[str, Examination]:
         "billing": billing.billing,
         "webhooks": webhooks.webhooks,
         "files": files.files,
+        "realtime": partial(parts.realtime, app.config["REALTIME_URL"]),
         "jobs": parts.jobs,
         "maintenance": parts.maintenance_mode,
         **{

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from flask import current_app
 from redis.exceptions import RedisError
@@ -21,6 +23,7 @@ from devforge_api.ops import service
 from devforge_api.ops.doctor.report import Finding, Health, first_line
 
 LITTLE_ROOM = 500_000_000  # bytes
+REALTIME_SECONDS, LONGEST_ANSWER = 3.0, 1000  # bytes
 SLOW_REDIS = 0.05  # seconds; a request asks it once or twice and gives up after 0.2
 
 
@@ -71,6 +74,19 @@ def redis(url: str) -> Iterator[Finding]:
             f"maxmemory-policy is {policy}: revoked tokens could be admitted again",
             "set `maxmemory-policy noeviction`",
         )
+
+
+def realtime(url: str) -> Iterator[Finding]:
+    """Streams are served where clients are told that they are."""
+    try:
+        with urlopen(f"{url.rstrip('/')}/health", timeout=REALTIME_SECONDS) as answer:  # noqa: S310 - http(s)
+            answer.read(LONGEST_ANSWER)
+    except (OSError, HTTPException) as error:
+        seen = f"{url} does not answer: {first_line(error)}"
+        advice = "is `flask realtime` running? check DEVFORGE_REALTIME_URL and the proxy"
+        yield Finding("realtime", Health.WARNING, seen, advice)
+        return
+    yield Finding("realtime", Health.OK, f"{url} answers")
 
 
 def broker(url: str) -> Iterator[Finding]:
