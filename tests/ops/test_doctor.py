@@ -88,7 +88,7 @@ def test_a_database_that_is_away_is_named_and_the_rest_is_looked_at(another_app,
     assert state == "failed"
     assert "Connection refused" in seen or "unable to open" in seen
     assert "DEVFORGE_DATABASE_URL" in advice or "folder" in advice
-    for part in ("migrations", "keys", "secrets", "billing", "webhooks", "jobs", "maintenance"):
+    for part in ("migrations", "keys", "secrets", "billing", "webhooks", "files", "jobs", "maintenance"):
         assert found.pop(part)[::2] == ("failed", "see `database` and `migrations`")
     assert set(found) <= {"clock of the database", "storage"}
 
@@ -133,7 +133,8 @@ def test_a_schema_that_is_not_migrated_is_told_what_to_run(another_app, environ,
         finally:
             servers.drop_database(environ["DEVFORGE_DATABASE_URL"], name)
     assert found["migrations"][2] == "run `flask db upgrade`"
-    assert set(found) == {"migrations", "keys", "secrets", "billing", "webhooks", "jobs", "maintenance"}
+    of_the_database = {"keys", "secrets", "billing", "webhooks", "files", "jobs", "maintenance"}
+    assert set(found) == {"migrations"} | of_the_database
 
 
 @pytest.mark.production_column("there is no server to ask")

@@ -98,15 +98,15 @@ class Folder:
         return None
 
     def check(self) -> str:
-        """Look whether it can be written."""
+        """Look whether it can be written, once it is there; the data folder is looked at by others."""
         probe = self._path / f".{new_key()}"
         try:
-            self._path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            probe.touch(mode=0o600)
-            probe.unlink()
+            if self._path.exists():
+                probe.touch(mode=0o600)
+                probe.unlink()
         except OSError as error:
             raise StorageAway(_why(error)) from error
-        return f"{self._path} can be written"
+        return f"contents are kept in {self._path}"
 
     def _place(self, key: str) -> Path:
         if not is_key(key):
