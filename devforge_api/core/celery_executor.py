@@ -26,6 +26,7 @@ from devforge_api.core.worker import drain
 
 DELIVER, SWEEP, SCHEDULE = "devforge.deliver", "devforge.sweep", "devforge.schedule"
 SWEEP_SECONDS, SCHEDULE_SECONDS = 2.0, 5.0
+LONGEST_SWEEP = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,8 @@ def make_celery(app: Flask) -> Celery:
 
     def sweep(lane: str) -> None:
         with app.app_context():
-            drain(lane=Lane(lane))
+            # Not for as long as anything is due: a worker may serve other lanes as well.
+            drain(lane=Lane(lane), seconds=LONGEST_SWEEP)
 
     def schedule() -> None:
         with app.app_context():

@@ -37,6 +37,11 @@ class Cord:
                 with suppress(OSError):
                     self._socket.shutdown(socket.SHUT_RDWR)
 
+    def is_pulled(self) -> bool:
+        """Whether nobody waits for it any more."""
+        with self._lock:
+            return self._pulled
+
     def release(self) -> None:
         """Let go."""
         with self._lock:

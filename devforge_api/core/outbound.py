@@ -155,7 +155,9 @@ class _Line(http.client.HTTPConnection):
             try:
                 return socket.create_connection((address, self._destination.port), CONNECT_SECONDS)
             except OSError:
-                continue
+                # A name may have thousands of addresses, each of which says nothing for so long.
+                if self._cord.is_pulled():
+                    raise
         return socket.create_connection((last, self._destination.port), CONNECT_SECONDS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from uuid import UUID
@@ -77,7 +78,7 @@ class _LaneThread(threading.Thread):
                     if not ready:
                         ensure_signing_keys()
                         ready = True
-                    worked = drain(self._stopping, self.lane)
+                    worked = drain(self._stopping, self.lane, seconds=SCHEDULE_SECONDS)
                     if self.lane is Lane.WORK and time.monotonic() >= next_schedule:
                         jobs.run_due()
                         next_schedule = time.monotonic() + SCHEDULE_SECONDS
@@ -99,13 +100,14 @@ def make_signing_keys(app: Flask) -> None:
         app.logger.exception("no signing key yet: the database is not ready")
 
 
-def drain(stop: threading.Event | None = None, lane: Lane | None = None) -> int:
+def drain(stop: threading.Event | None = None, lane: Lane | None = None, *, seconds: float = math.inf) -> int:
     """Deliver every due row; in maintenance, none. Returns how many were tried.
 
     :param lane: whose rows; None: all.
+    :param seconds: after which no more are taken up: whoever calls has other things to do as well.
     """
-    tried = 0
-    while not (stop and stop.is_set()):
+    tried, until = 0, time.monotonic() + seconds
+    while not (stop and stop.is_set()) and (not tried or time.monotonic() < until):
         with acting(Occasion(kind="job", request_id="outbox")):
             count = _deliver_batch(lane)
         if not count:

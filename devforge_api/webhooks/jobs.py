@@ -13,7 +13,8 @@ def wake_forgotten() -> None:
     waiting.wake_forgotten(utc_now())
 
 
-@scheduled("webhooks.purge", every=timedelta(hours=1))
+# Often: a run takes a bounded number of rows, and has to keep up with what is sent.
+@scheduled("webhooks.purge", every=timedelta(minutes=5))
 def purge() -> None:
     """Forget what was sent a month ago, and secrets that were rotated away."""
     now = utc_now()

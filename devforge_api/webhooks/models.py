@@ -63,7 +63,9 @@ class WebhookEndpoint(Timestamps, Model):
     previous_secret_until: Mapped[datetime | None]
     failing_since: Mapped[datetime | None]  # since when no attempt has succeeded
     proven_at: Mapped[datetime | None]  # when it took its first message
-    timeouts: Mapped[int] = mapped_column(default=0)  # one after the other
+    timeouts: Mapped[int] = mapped_column(
+        default=0
+    )  # one after the other; 1 also for an answer that was slow
     resting_until: Mapped[datetime | None]  # no attempt is made before
     # Somebody makes an attempt, and no other is made until then; for those that are on trial.
     busy_until: Mapped[datetime | None]

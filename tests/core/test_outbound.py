@@ -327,6 +327,22 @@ def test_the_next_address_is_tried_where_one_is_out_of_order(local_context, name
         assert outbound.session().post(f"http://two.example:{peer.port}/", data=b"{}").status_code == 204
 
 
+def test_a_name_with_thousands_of_dead_addresses_is_given_up_with_its_call(context, names, monkeypatch):
+    tried, over = [], threading.Event()
+
+    def connect(address, timeout):
+        tried.append(address)
+        over.wait(0.1)
+        raise TimeoutError
+
+    monkeypatch.setattr(outbound.socket, "create_connection", connect)
+    names["many.example"] = [[f"93.184.{high}.{low}" for high in range(16) for low in range(250)]]
+    with pytest.raises(requests.Timeout):
+        outbound.session(timeout=0.3).post("https://many.example/", data=b"{}")
+    assert _ends(lambda: not any(one.name == "devforge-outbound" for one in threading.enumerate()))
+    assert len(tried) < 4000
+
+
 def test_what_is_no_http_is_a_failure(local_context):
     with dripping(b"220 mail.example ESMTP\r\n", pause=0) as url, pytest.raises(requests.ConnectionError):
         outbound.session().post(url, data=b"{}")

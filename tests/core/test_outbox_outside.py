@@ -62,6 +62,16 @@ def test_what_it_returns_is_written_with_the_delivery_or_not_at_all(subscribe, m
     assert rows()[0].status is OutboxStatus.DELIVERED
 
 
+def test_who_has_other_things_to_do_takes_up_no_more_after_some_time(subscribe):
+    """Neither the schedule nor another lane waits until nothing at all is due."""
+    done = []
+    subscribe(lambda payload: done.append(payload["n"]))
+    for number in range(45):
+        emit(number)
+    assert [drain(seconds=0) for _ in range(4)] == [20, 20, 5, 0]
+    assert len(done) == 45
+
+
 def test_what_cannot_be_helped_is_set_aside_at_once(subscribe):
     @subscribe
     def refused(payload):

@@ -179,7 +179,8 @@ def test_a_service_that_wants_it_after_its_time_does_not_get_it(api, ada, servic
 @pytest.mark.parametrize(
     ("header", "seconds"),
     [("120", 120), ("0", 0), (" 7 ", 7), ("Sun, 06 Nov 2044 08:49:37 GMT", None), ("soon", -1), ("", -1),
-     ("-5", -1), (None, -1), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), ("1.5", -1), ("²", -1)],
+     ("-5", -1), (None, -1), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), ("1.5", -1), ("²", -1),
+     (f"Sun, 06 Nov {'9' * 20} 08:49:37 GMT", -1)],
 )  # fmt: skip
 def test_when_to_ask_again_is_read_in_both_forms(header, seconds):
     now = utc_now()

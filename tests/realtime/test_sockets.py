@@ -3,10 +3,12 @@
 import json
 import signal
 import time
+from socket import socketpair
 
 import pytest
 import websocket
 
+from devforge_api.notifications.service import sockets
 from devforge_api.notifications.service.sockets import BORNE, HEARD, LARGEST
 from tests.realtime.client import PATIENCE, Socket, open_streams, socket, window
 from tests.realtime.conftest import within
@@ -148,6 +150,32 @@ def test_who_says_too_much_is_not_heard_and_who_goes_on_is_dropped(api, server):
         assert other.is_silent()
         assert is_dropped_while_it_talks(loud)
     assert within(5, lambda: open_streams(server) == 0)
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_a_client_is_read_no_faster_than_it_may_speak_whatever_it_sends(monkeypatch):
+    """Of frames that are no messages, such as pings, nobody counts how many there are."""
+    monkeypatch.setattr(sockets, "time", clock := Clock())
+    ours, theirs = socketpair()
+    with ours, theirs:
+        theirs.sendall(b"\x89\x80\0\0\0\0" * 8000)
+        theirs.close()
+        read, slow = 0, sockets.WholeSends(ours)
+        while part := slow.recv(4096):
+            read += len(part)
+        assert read == 48_000
+        assert clock.now >= read / sockets.BYTES_PER_SECOND
 
 
 def test_a_frame_that_breaks_the_protocol_ends_the_socket(api, server):

@@ -147,6 +147,28 @@ def test_replays_leave_one_after_the_other(local, ada, made, monkeypatch):
     assert [later - found[0] for later in found] == [timedelta(minutes=n) for n in range(3)]
 
 
+def test_calls_that_replay_everything_again_and_again_ask_for_nothing_twice(local, ada, made, peer):
+    def asked_for():
+        with local.app.app_context():
+            return db.session.scalar(select(func.count()).where(OutboxRow.name == telling.DUE))
+
+    for _ in range(5):
+        tell(local, ada.id)
+    local.deliver()
+    first, *_ = deliveries(local)
+    with local.app.app_context(), unit_of_work():
+        parked = {"status": DeliveryStatus.PENDING, "next_attempt_at": None}
+        db.session.execute(update(WebhookDelivery).where(WebhookDelivery.id == first.id).values(**parked))
+    before = asked_for()
+    counts = [replay(local, made, ada, **SINCE, status="all").json["data"]["replayed"] for _ in range(5)]
+    assert counts == [4, 0, 0, 0, 0]
+    assert asked_for() == before + 4
+    later(local)
+    # Which also goes on with what was parked.
+    assert {one.status for one in deliveries(local)} == {DeliveryStatus.DELIVERED}
+    assert len(peer.received) == 10
+
+
 @pytest.mark.parametrize(
     "body",
     [

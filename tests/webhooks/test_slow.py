@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from devforge_api.core.db import db
 from devforge_api.core.outbox import OutboxRow, OutboxStatus
 from devforge_api.core.worker import WorkerThreads
 from devforge_api.webhooks.models import DeliveryStatus
-from devforge_api.webhooks.service import sending
+from devforge_api.webhooks.service import schedule, sending
 from tests.receiver import receiver
 from tests.webhooks.world import deliveries, endpoint_row, later, make_endpoint, tell
 
@@ -200,3 +201,26 @@ def test_a_test_or_a_replay_does_not_wait_for_the_end_of_a_rest(hurried, stallin
     hurried.deliver()
     path = f"/webhooks/{made['id']}/deliveries/{sent.json['data']['id']}"
     assert hurried.get(path, by=ada).json["data"]["status"] == "delivered"
+
+
+def test_answers_that_are_slow_count_as_slow_even_where_they_say_yes(local, peer, monkeypatch):
+    """Or whoever says yes at the last moment, a thousand times, holds all threads for hours."""
+    ada = local.person()
+    made = make_endpoint(local, ada, peer.url)
+    tell(local, ada.id)
+    local.deliver()
+    assert not endpoint_row(local, made["id"]).on_trial
+    genuine = sending.attempt
+    monkeypatch.setattr(
+        sending, "attempt", lambda call: replace(genuine(call), duration_ms=schedule.SLOW_MS + 1)
+    )
+    tell(local, ada.id)
+    local.deliver()
+    row = endpoint_row(local, made["id"])
+    assert row.on_trial
+    assert row.resting_until is None  # it does answer
+    monkeypatch.setattr(sending, "attempt", genuine)
+    tell(local, ada.id)
+    local.deliver()
+    assert not endpoint_row(local, made["id"]).on_trial
+    assert [one.status for one in deliveries(local)] == [DeliveryStatus.DELIVERED] * 3

@@ -135,7 +135,7 @@ def retry_at(header: str | None, now: datetime) -> datetime | None:
         return now + min(timedelta(seconds=int(text[:9])), TTL + TTL)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year, an hour or a zone of twenty digits
         return None
     return max(at, now) if at.tzinfo is not None else None
 

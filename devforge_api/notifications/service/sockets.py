@@ -23,12 +23,15 @@ LARGEST = 4096  # bytes of a message that is read; of a larger one: close code 1
 CLOSE_SECONDS = 2.0  # for the client to confirm the end
 # Messages of a client in a window of time; beyond the first they are dropped, beyond the second it is.
 WINDOW_SECONDS, HEARD, BORNE = 10.0, 50, 500
+# How fast a client is read, whatever its frames are: of the smallest, such as pings, which are no
+# messages, 4 KB cost some ten milliseconds. What it sends faster stays with it.
+BYTES_PER_SECOND, AT_ONCE = 16 * 1024, 1024
 # By server: where WSGI has the connection.
 SOCKETS = ("gunicorn.socket", "werkzeug.socket")
 
 
 class WholeSends:
-    """A socket whose ``send`` sends everything, one message after the other.
+    """A socket whose ``send`` sends everything, one message after the other, and which is read at a pace.
 
     The library takes it that ``send`` does, and calls it from two threads.
     """
@@ -36,6 +39,15 @@ class WholeSends:
     def __init__(self, socket: Any) -> None:
         self._socket = socket
         self._turn = Lock()
+        self._read_from = 0.0
+
+    def recv(self, size: int) -> bytes:
+        """Read a little, when it may be read again."""
+        if (early := self._read_from - time.monotonic()) > 0:
+            time.sleep(early)
+        data: bytes = self._socket.recv(min(size, AT_ONCE))
+        self._read_from = time.monotonic() + len(data) / BYTES_PER_SECOND
+        return data
 
     def send(self, data: bytes) -> None:
         """Send all of it."""

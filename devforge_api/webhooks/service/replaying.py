@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 
 from devforge_api.core.clock import utc_now
 from devforge_api.core.db import db
@@ -21,7 +21,7 @@ from devforge_api.webhooks.models import (
     WebhookMessage,
 )
 from devforge_api.webhooks.service.endpoints import not_edited
-from devforge_api.webhooks.service.telling import ask_for, compose, restart
+from devforge_api.webhooks.service.telling import PACE, ask_for, compose, endpoint_due, restart
 
 TEST = "webhook.test"
 MOST_TESTS = 10  # of one endpoint, in a minute: the address may be somebody else's
@@ -83,18 +83,26 @@ def replay_range(
 
     :param endpoint: locked in this transaction.
     :param until: the first moment that is too late; None: now.
-    :param everything: also what was delivered, or is under way; else only what was given up.
+    :param everything: also what was delivered, or waits for a later attempt; else only what was given
+        up. What waits for nothing but its turn keeps that: asked for again with each call, it would be
+        a thousand rows of the outbox for each of them.
     :raises EndpointDisabled: see `send_test`.
     """
     _insist_on_enabled(endpoint)
     now = utc_now()
     within = [WebhookDelivery.created_at >= since, WebhookDelivery.created_at < (until or now)]
-    if not everything:
+    if everything:
+        # Of what is parked nothing needs to be asked for either: the endpoint goes on with it.
+        later = WebhookDelivery.next_attempt_at > now + MOST_REPLAYED * PACE
+        within.append(or_(WebhookDelivery.status != DeliveryStatus.PENDING, later))
+    else:
         within.append(WebhookDelivery.status == DeliveryStatus.FAILED)
     found = _locked(endpoint, MOST_REPLAYED + 1, *within)
     taken, beyond = found[:MOST_REPLAYED], found[MOST_REPLAYED:]
     _wake(endpoint)
     restart(taken, now)
+    if everything and endpoint.id in queries.endpoints_with_parked(now, owner_id=endpoint.user_id):
+        endpoint_due(endpoint.id, now)
     return Replayed(len(taken), beyond[0].created_at if beyond else None)
 
 

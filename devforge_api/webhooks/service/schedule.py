@@ -20,6 +20,9 @@ DELAYS = (
 )
 JITTER = 0.1  # either way, so that what failed together does not come back together
 LONGEST_WAIT = timedelta(hours=24)  # that an endpoint can ask for
+# An endpoint that takes longer, whatever it answers, is on trial until it is quick again: two that
+# say yes just before the time is over would otherwise hold all threads as long as they please.
+SLOW_MS = 5000
 FIRST_REST, LONGEST_REST = timedelta(minutes=1), timedelta(hours=1)
 
 
@@ -48,7 +51,7 @@ def retry_after(text: str | None, now: datetime) -> timedelta | None:
         return timedelta(seconds=min(int(text[:9]), LONGEST_WAIT.total_seconds()))
     try:
         moment = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year, an hour or a zone of twenty digits
         return None
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

@@ -30,7 +30,7 @@ from devforge_api.webhooks.models import (
     WebhookEndpoint,
     WebhookMessage,
 )
-from devforge_api.webhooks.service import signing, waiting
+from devforge_api.webhooks.service import schedule, signing, waiting
 from devforge_api.webhooks.service.endpoints import disable, not_edited
 from devforge_api.webhooks.service.schedule import LONGEST_REST, delay_after, rest_after, retry_after
 from devforge_api.webhooks.service.telling import DUE, endpoint_due, trusted_roles
@@ -223,7 +223,8 @@ def _mark(endpoint: WebhookEndpoint, outcome: Outcome, now: datetime) -> None:
         endpoint.timeouts += 1
         _rest(endpoint, rest_after(endpoint.timeouts), now)
     else:
-        endpoint.timeouts, endpoint.resting_until = 0, None
+        endpoint.timeouts = 1 if outcome.duration_ms > schedule.SLOW_MS else 0
+        endpoint.resting_until = None
         if outcome.retry_after:
             _rest(endpoint, min(outcome.retry_after, LONGEST_REST), now)
     if outcome.error is None:
