@@ -44,13 +44,17 @@ LOGIN = Scenario("login", f"Sign-ins, {LOGIN_CONNECTIONS} connections, saturated
 V_ALONE = Scenario("V200ps", "V, 200 requests a second offered", "V", 64, rate=200)
 V_BESIDE_LOGIN = Scenario("V200ps-login", "The same beside these sign-ins", "V", 64, rate=200)
 # Beside open streams, which another process serves.
-STREAMS, TOLD_A_SECOND = 1_000, 50
+STREAMS, TOLD_A_SECOND = 1_000, 20
 V_NO_STREAMS = Scenario("V200ps-quiet", "V, 200 requests a second offered, no streams", "V", 64, rate=200)
 V_BESIDE_STREAMS = Scenario("V200ps-streams", f"The same beside {STREAMS:,} open streams", "V", 64, rate=200)
-V_BESIDE_TOLD = Scenario(
-    "V200ps-told", f"The same while they are told {TOLD_A_SECOND} messages a second", "V", 64, rate=200
+# Whoever tells is another process, which takes its part of the machine whether anybody listens or not.
+V_UNHEARD = Scenario(
+    "V200ps-unheard", f"V, 200 a second, {TOLD_A_SECOND} messages a second, no streams", "V", 64, rate=200
 )
-BESIDE = (V_NO_STREAMS, V_BESIDE_STREAMS, V_BESIDE_TOLD)
+V_BESIDE_TOLD = Scenario(
+    "V200ps-told", f"The same messages, told to {STREAMS:,} open streams", "V", 64, rate=200
+)
+BESIDE = (V_NO_STREAMS, V_BESIDE_STREAMS, V_UNHEARD, V_BESIDE_TOLD)
 # By the number of licences.
 GROWTH = {
     count: Scenario(f"V-{count}", f"{count:,} licences, 200 requests a second offered", "V", 64, rate=200)
@@ -103,5 +107,5 @@ DUES = (
     Due("Sign-ins a second: argon2 alone", "login", "rate", 0.7, None, "argon2"),
     Due("V, p99 beside sign-ins: without", "V200ps-login", "p99", 8, None, "V200ps"),
     Due(f"V, p95 beside {STREAMS:,} streams: without", "V200ps-streams", "p95", 1.2, None, "V200ps-quiet"),
-    Due("V, p95 while they are told something: without", "V200ps-told", "p95", 1.2, None, "V200ps-quiet"),
+    Due("V, p95 beside streams that are told: without", "V200ps-told", "p95", 1.2, None, "V200ps-unheard"),
 )

@@ -15,7 +15,14 @@ from pathlib import Path
 
 from benchmarks.measure import Bench, Refusal, Row, measure, settle
 from benchmarks.parts import say
-from benchmarks.scenarios import STREAMS, TOLD_A_SECOND, V_BESIDE_STREAMS, V_BESIDE_TOLD, V_NO_STREAMS
+from benchmarks.scenarios import (
+    STREAMS,
+    TOLD_A_SECOND,
+    V_BESIDE_STREAMS,
+    V_BESIDE_TOLD,
+    V_NO_STREAMS,
+    V_UNHEARD,
+)
 from benchmarks.systems import NOT_INHERITED, ROOT, START_SECONDS, free_port, stop
 
 CALM_SECONDS = 2.0  # after a thousand sign-ins to streams, or their leave
@@ -23,12 +30,13 @@ PROXY = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
 
 
 def rounds(bench: Bench, folder: Path, *, count: int, seconds: int) -> list[Row]:
-    """Measure each of the three in turn, a number of times; the order is reversed in between."""
+    """Measure each of the four in turn, a number of times; the order is reversed in between."""
     rows: list[Row] = []
     with _realtime(bench, folder) as (port, process):
         steps: list[Callable[[int], Row]] = [
             lambda round_: measure(bench, bench.ours, V_NO_STREAMS, seconds=seconds, round_=round_),
             lambda round_: _beside(bench, folder, port, process, seconds, round_, told=False),
+            lambda round_: _unheard(bench, seconds, round_),
             lambda round_: _beside(bench, folder, port, process, seconds, round_, told=True),
         ]
         for round_ in range(count):
@@ -37,6 +45,13 @@ def rounds(bench: Bench, folder: Path, *, count: int, seconds: int) -> list[Row]
                 settle(bench)
                 rows.append(step(round_))
     return rows
+
+
+def _unheard(bench: Bench, seconds: int, round_: int) -> Row:
+    """The load while users are told something who have no stream open."""
+    with _telling(bench):
+        time.sleep(CALM_SECONDS)
+        return measure(bench, bench.ours, V_UNHEARD, seconds=seconds, round_=round_)
 
 
 def _beside(

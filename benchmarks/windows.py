@@ -34,7 +34,7 @@ async def _open(
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(request.encode())
         head = await reader.readuntil(b"\r\n\r\n")
-        if b" 200 " not in head:
+        if b" 200 " not in head.partition(b"\r\n")[0]:
             raise RuntimeError(head.decode())
         await reader.readuntil(b"event: ready")
         return reader, writer
