@@ -1,6 +1,6 @@
 """Dev Forge API beside FastAPI, Fastify and Express, doing the same jobs on the same machine.
 
-    python -m benchmarks.compare [--quick] [--jobs V,R,flat,login] [--work-dir FOLDER]
+    python -m benchmarks.compare [--quick] [--jobs V,R,flat,login,streams] [--work-dir FOLDER]
 
 Everything that it needs but ``wrk`` it makes for itself, unprivileged, in a temporary folder. Prints
 tables with ratios; a whole run writes benchmarks/RESULTS.md and its plot.
@@ -20,14 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks import growth, load, login, parts, report
+from benchmarks import growth, load, login, parts, report, streams
 from benchmarks.measure import Bench, Refusal, Row, check, measure, settle, warm_up
 from benchmarks.parts import say
 from benchmarks.scenarios import SCENARIOS
 from benchmarks.summary import Summary, findings
 from benchmarks.systems import ROOT, running
 
-JOBS = ("V", "R", "flat", "login")
+JOBS = ("V", "R", "flat", "login", "streams")
 PAGE, PLOT, FIGURES = "RESULTS.md", "results.svg", "results.json"
 
 
@@ -62,7 +62,9 @@ def command_line() -> argparse.ArgumentParser:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--jobs", type=_jobs, default=JOBS, help="which of V,R,flat,login (default: all)")
+    parser.add_argument(
+        "--jobs", type=_jobs, default=JOBS, help="which of V,R,flat,login,streams (default: all)"
+    )
     parser.add_argument("--rounds", type=int, help="times that each load is measured (default: 4)")
     parser.add_argument("--seconds", type=int, help="length of one measurement (default: 5)")
     parser.add_argument("--quick", action="store_true", help="two rounds of two seconds")
@@ -103,12 +105,14 @@ def run(options: argparse.Namespace, folder: Path) -> None:
         servers = [stack.enter_context(running(system, folder)) for system in made.systems]
         bench = Bench(servers, made)
         check(bench)
-        warm_up(bench, set(options.jobs))
+        warm_up(bench, set(options.jobs) | ({"V"} if "streams" in options.jobs else set()))
         rows = interleaved(bench, set(options.jobs), rounds=rounds, seconds=seconds)
         if "flat" in options.jobs:
             rows += growth.rounds(bench, folder, count=rounds, seconds=seconds)
         if "login" in options.jobs:
             rows += login.rounds(bench, count=rounds, seconds=seconds)
+        if "streams" in options.jobs:
+            rows += streams.rounds(bench, folder, count=rounds, seconds=seconds)
     results = {
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": machine(),

@@ -26,7 +26,7 @@ INSTALLING = "wrk is not on PATH: install it (on Debian and Ubuntu: apt install 
 class Outcome:
     """What one run of wrk saw.
 
-    ``p50``, ``p99`` and ``longest`` in milliseconds. ``refused`` counts answers of 400 and above,
+    ``p50``, ``p95``, ``p99`` and ``longest`` in milliseconds. ``refused`` counts answers of 400 and above,
     ``broken`` requests without an answer. The last three count answers by status (2xx, 503, any
     other), where that was asked for; otherwise they are 0.
     """
@@ -34,6 +34,7 @@ class Outcome:
     requests: int
     seconds: float
     p50: float
+    p95: float
     p99: float
     longest: float
     refused: int

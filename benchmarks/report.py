@@ -7,14 +7,17 @@ from typing import Any
 
 from benchmarks.scenarios import (
     ARGON2,
+    BESIDE,
     GROWTH,
     LOGIN,
     OURS,
     SCENARIOS,
     SILENT,
+    STREAMS,
     SYSTEMS,
     V_ALONE,
     V_BESIDE_LOGIN,
+    V_BESIDE_TOLD,
     Scenario,
 )
 from benchmarks.summary import Finding, Summary, findings
@@ -113,6 +116,8 @@ def scenario_sections(summary: Summary) -> list[str]:
             _own_table(summary, (LOGIN, V_ALONE, V_BESIDE_LOGIN)),
             _login_words(summary),
         ]
+    if any(summary.has(scenario.name) for scenario in BESIDE):
+        sections += ["### V beside open streams", _own_table(summary, BESIDE), _streams_words(summary)]
     return [section for section in sections if section]
 
 
@@ -180,6 +185,18 @@ def _login_words(summary: Summary) -> str:
         f" {sign_ins:.1f} a second. Over all rounds {answered['accepted']:,} were answered 200,"
         f" {answered['unavailable']:,} with 503 (the queue is bounded), {answered['other']:,} otherwise,"
         f" {answered['broken']:,} not at all."
+    )
+
+
+def _streams_words(summary: Summary) -> str:
+    if not summary.has(V_BESIDE_TOLD.name):
+        return ""
+    p95 = [f"{summary.median(one.name, OURS, 'p95'):.1f}" for one in BESIDE if summary.has(one.name)]
+    memory = max(summary.figures(V_BESIDE_TOLD.name, OURS, "realtime_mib"))
+    messages = summary.total(V_BESIDE_TOLD.name, OURS, "messages")
+    return (
+        f"p95: {', '.join(p95)} ms. The realtime process, its CPU time not counted above, held"
+        f" {memory:.0f} MiB with {STREAMS:,} streams, and sent {messages:,} messages in all rounds."
     )
 
 

@@ -14,7 +14,7 @@ LOGIN_CONNECTIONS = 64
 class Scenario:
     """One kind of load.
 
-    :param job: V, R or login.
+    :param job: V, R or login: whose requests are sent.
     :param rate: requests offered a second; None: as many as are answered.
     :param silent: further connections on which nothing is sent.
     """
@@ -43,6 +43,18 @@ ARGON2 = Scenario("argon2", "argon2 alone, one process for each web process", "a
 LOGIN = Scenario("login", f"Sign-ins, {LOGIN_CONNECTIONS} connections, saturated", "login", LOGIN_CONNECTIONS)
 V_ALONE = Scenario("V200ps", "V, 200 requests a second offered", "V", 64, rate=200)
 V_BESIDE_LOGIN = Scenario("V200ps-login", "The same beside these sign-ins", "V", 64, rate=200)
+# Beside open streams, which another process serves.
+STREAMS, TOLD_A_SECOND = 1_000, 20
+V_NO_STREAMS = Scenario("V200ps-quiet", "V, 200 requests a second offered, no streams", "V", 64, rate=200)
+V_BESIDE_STREAMS = Scenario("V200ps-streams", f"The same beside {STREAMS:,} open streams", "V", 64, rate=200)
+# Whoever tells is another process, which takes its part of the machine whether anybody listens or not.
+V_UNHEARD = Scenario(
+    "V200ps-unheard", f"V, 200 a second, {TOLD_A_SECOND} messages a second, no streams", "V", 64, rate=200
+)
+V_BESIDE_TOLD = Scenario(
+    "V200ps-told", f"The same messages, told to {STREAMS:,} open streams", "V", 64, rate=200
+)
+BESIDE = (V_NO_STREAMS, V_BESIDE_STREAMS, V_UNHEARD, V_BESIDE_TOLD)
 # By the number of licences.
 GROWTH = {
     count: Scenario(f"V-{count}", f"{count:,} licences, 200 requests a second offered", "V", 64, rate=200)
@@ -54,7 +66,7 @@ GROWTH = {
 class Due:
     """A target: a figure of ours, by itself or as a ratio to another row's.
 
-    :param figure: ``rate`` (requests a second), ``p50`` or ``p99`` (milliseconds), or a CPU time.
+    :param figure: ``rate`` (requests a second), ``p50``, ``p95`` or ``p99`` (milliseconds), or a CPU time.
     :param beside: the system or, of ours, the scenario that it is divided by; None: nothing.
     :param bound: at least this for rates, at most this for times.
     """
@@ -94,4 +106,6 @@ DUES = (
     ),
     Due("Sign-ins a second: argon2 alone", "login", "rate", 0.7, None, "argon2"),
     Due("V, p99 beside sign-ins: without", "V200ps-login", "p99", 8, None, "V200ps"),
+    Due(f"V, p95 beside {STREAMS:,} streams: without", "V200ps-streams", "p95", 1.2, None, "V200ps-quiet"),
+    Due("V, p95 beside streams that are told: without", "V200ps-told", "p95", 1.2, None, "V200ps-unheard"),
 )

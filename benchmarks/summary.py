@@ -7,10 +7,24 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from benchmarks.scenarios import ARGON2, DUES, GROWTH, LOGIN, OURS, SCENARIOS, V_ALONE, V_BESIDE_LOGIN, Due
+from benchmarks.scenarios import (
+    ARGON2,
+    BESIDE,
+    DUES,
+    GROWTH,
+    LOGIN,
+    OURS,
+    SCENARIOS,
+    V_ALONE,
+    V_BESIDE_LOGIN,
+    Due,
+)
 
 Row = dict[str, Any]
-RATES = {scenario.name: scenario.rate for scenario in (*SCENARIOS, *GROWTH.values(), V_ALONE, V_BESIDE_LOGIN)}
+RATES = {
+    scenario.name: scenario.rate
+    for scenario in (*SCENARIOS, *GROWTH.values(), V_ALONE, V_BESIDE_LOGIN, *BESIDE)
+}
 NOISE_MOST = 0.1
 KEPT_UP = 0.95  # of what was offered at random moments: less is more than chance
 

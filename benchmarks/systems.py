@@ -164,7 +164,7 @@ def node_peer(
 @contextmanager
 def running(system: System, folder: Path) -> Iterator[Server]:
     """Start a server, its output in a file of the folder, and stop it with the block."""
-    port = _free_port()
+    port = free_port()
     log = folder / f"{system.name.lower().replace(' ', '-')}.log"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
     environ = {name: value.replace("{port}", str(port)) for name, value in system.environ.items()}
@@ -187,7 +187,7 @@ def running(system: System, folder: Path) -> Iterator[Server]:
         _await(server, process, log)
         yield server
     finally:
-        _stop(process)
+        stop(process)
 
 
 def _await(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -203,7 +203,7 @@ def _await(server: Server, process: subprocess.Popen[bytes], log: Path) -> None:
             time.sleep(0.05)
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Ask it to end, then end what is left of its process group."""
     process.terminate()
     try:
@@ -217,7 +217,8 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

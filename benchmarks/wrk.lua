@@ -66,7 +66,7 @@ function setup(thread)
   threads[#threads + 1] = thread
 end
 
-local OUTCOME = '{"requests": %d, "seconds": %g, "p50": %g, "p99": %g, "longest": %g, "refused": %d,'
+local OUTCOME = '{"requests": %d, "seconds": %g, "p50": %g, "p95": %g, "p99": %g, "longest": %g, "refused": %d,'
   .. ' "broken": %d, "accepted": %d, "unavailable": %d, "other": %d}\n'
 
 function done(summary, latency)
@@ -78,7 +78,7 @@ function done(summary, latency)
   end
   io.write("OUTCOME ", OUTCOME:format(
     summary.requests, summary.duration / 1e6,
-    latency:percentile(50) / 1000, latency:percentile(99) / 1000, latency.max / 1000,
+    latency:percentile(50) / 1000, latency:percentile(95) / 1000, latency:percentile(99) / 1000, latency.max / 1000,
     errors.status, errors.connect + errors.read + errors.write + errors.timeout,
     counted.accepted, counted.unavailable, counted.other
   ))

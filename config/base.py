@@ -74,6 +74,7 @@ LIMIT_DEVICE_CODES = 10
 LIMIT_WEBHOOKS = 6000
 
 # --- what only the code decides -----------------------------------------------------------------
+DATABASE_POOL_SECONDS = 5.0  # for which a request waits for one of the process's connections
 SQLITE_BUSY_SECONDS = 10.0  # for which a writer waits for another one
 REQUIRE_STRONG_SECRETS = False
 REQUIRE_HTTPS = False

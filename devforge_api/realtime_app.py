@@ -40,6 +40,7 @@ SEND_BUFFER = 64 * 1024
 OTHERS = 256  # connections beside the streams, for those who are refused and for probes
 KEEP_SECONDS, GRACE_SECONDS = 5, 10  # for the next request's head; from SIGTERM to the end
 FAREWELL_SECONDS = 0.5  # where the server has gone already
+POOL_SECONDS = 30  # when all come back at once they take turns: to wait costs nothing here
 SQLITE_SECONDS = 0.2  # for which all streams may wait for another process's transaction
 
 
@@ -100,7 +101,9 @@ class Realtime(BaseApplication):  # type: ignore[misc, unused-ignore]
         from devforge_api.core.logs import JsonFormatter  # noqa: PLC0415
         from devforge_api.notifications.routes.realtime import serve_streams  # noqa: PLC0415
 
-        app = create_app(HOT_ROUTES=False, SQLITE_BUSY_SECONDS=SQLITE_SECONDS)
+        app = create_app(
+            HOT_ROUTES=False, DATABASE_POOL_SECONDS=POOL_SECONDS, SQLITE_BUSY_SECONDS=SQLITE_SECONDS
+        )
         for handler in logging.getLogger("gunicorn.error").handlers:
             handler.setFormatter(JsonFormatter())
         app.before_request_funcs.setdefault(None, []).insert(0, _hide_others)

@@ -178,7 +178,7 @@ def init_app(app: Flask) -> None:
         url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         options = {
             "connect_args": {"connect_timeout": 3, "application_name": "devforge-api"},
-            "pool_timeout": 5,
+            "pool_timeout": app.config["DATABASE_POOL_SECONDS"],
             "max_overflow": 0,
             "pool_recycle": 600,
             "pool_use_lifo": True,

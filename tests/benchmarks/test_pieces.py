@@ -24,11 +24,11 @@ from devforge_api.core.passwords import hash_password
 
 def test_options_have_defaults_and_jobs_are_checked(capsys):
     parse = compare.command_line().parse_args
-    assert parse([]).jobs == ("V", "R", "flat", "login")
+    assert parse([]).jobs == ("V", "R", "flat", "login", "streams")
     assert parse(["--jobs", "V,login", "--quick"]).jobs == ("V", "login")
     with pytest.raises(SystemExit):
         parse(["--jobs", "V,speed"])
-    assert "speed: choose from V,R,flat,login" in capsys.readouterr().err
+    assert "speed: choose from V,R,flat,login,streams" in capsys.readouterr().err
 
 
 def test_without_wrk_a_sentence_says_how_to_get_it(monkeypatch, tmp_path, capsys):

@@ -79,6 +79,8 @@ class Stream:
         :param after: the id up to which the client has been told; None: it begins now.
         """
         state = maintenance.current()  # first: it takes a connection of its own
+        # Whoever begins now has nothing to read but what comes, of which `look` tells.
+        self.behind = after is not None
         last = feed.last_ids([self.user_id]).get(self.user_id, 0)
         known = _number(after)
         whole = after is None or (known is not None and self._is_kept(known, last))
