@@ -312,3 +312,19 @@ def test_what_an_endpoint_answers_is_shown_to_nobody(local, peer):
     assert "the-secret" not in listed.text + one.text
     with local.app.app_context():
         assert db.session.scalar(select(WebhookDelivery.error)) == "refused"
+
+
+def test_a_fault_of_our_own_is_an_attempt_like_any_other(local, peer, monkeypatch):
+    ada = local.person()
+    made = make_endpoint(local, ada, peer.url)
+    tell(local, ada.id)
+
+    def broken(*_):
+        raise RuntimeError("our own mistake")
+
+    monkeypatch.setattr(outbound, "session", broken)
+    local.deliver()
+    (delivery,) = deliveries(local)
+    assert (delivery.status, delivery.attempts) == (DeliveryStatus.PENDING, 1)
+    assert [one["error"] for one in log_of(local, ada, made)] == ["failed_here"]
+    assert peer.received == []

@@ -6,6 +6,7 @@ with the same id.
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ from devforge_api.webhooks.service.telling import DUE, endpoint_due, trusted_rol
 GONE = 410
 OVERLOADED = {429, 503}
 FAILING_FOR = timedelta(days=5)  # of nothing but failure, after which an endpoint is disabled
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +158,9 @@ def attempt(call: Call) -> Outcome:
         error = "tls_failed"
     except (requests.RequestException, ValueError):
         error = "unreachable"
+    except Exception:  # a fault of ours; uncounted, the attempt would be made again for ever
+        log.exception("an attempt at a webhook failed here", extra={"delivery_id": str(call.delivery_id)})
+        error = "failed_here"
     return Outcome(status, error, round((time.monotonic() - began) * 1000), asked)
 
 
