@@ -100,6 +100,8 @@ def test_other_types_are_refused_whatever_they_are_called(api, content):
         (PDF, "cat.tiff"),
         (picture("PNG"), "plan.pdf"),
         (HTML, "plan.zip"),
+        (TEXT, "page.ht\u200bml"),  # would be kept as page.html
+        (TEXT, "plan.pdf\u00ad"),
     ],
 )
 def test_a_name_that_says_something_else_than_the_bytes_is_refused(api, content, name):
