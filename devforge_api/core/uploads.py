@@ -8,9 +8,7 @@ are taken. Meanwhile the request lends its slot, so that slow uploads keep nobod
 from __future__ import annotations
 
 import hashlib
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from werkzeug.wsgi import LimitedStream
 from devforge_api.core.context import principal
 from devforge_api.core.db import release_connection
 from devforge_api.core.errors import DomainError, MalformedRequest, Unavailable, ValidationFailed
+from devforge_api.core.places import Places
 from devforge_api.core.security import View
 from devforge_api.core.slots import lend_slot
 from devforge_api.core.storage.base import StorageAway, scratch
@@ -130,29 +129,18 @@ def reading_routes(app: Flask) -> set[tuple[str, str]]:
     return found
 
 
-class _Places:
-    """How many files are on their way."""
-
-    def __init__(self) -> None:
-        self._each: Counter[UUID] = Counter()
-        self._guard = threading.Lock()
-
-    @contextmanager
-    def one_for(self, user_id: UUID) -> Iterator[None]:
-        with self._guard:
-            if self._each.total() >= AT_ONCE or self._each[user_id] >= AT_ONCE_EACH:
-                raise UploadsBusy(2)
-            self._each[user_id] += 1
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._each[user_id] -= 1
-                if not self._each[user_id]:
-                    del self._each[user_id]
+_places = Places()
 
 
-_places = _Places()
+@contextmanager
+def place_for(user_id: UUID) -> Iterator[None]:
+    """A place for one upload of a user. :raises UploadsBusy: there is none."""
+    if not _places.take(user_id, at_once=AT_ONCE, each=AT_ONCE_EACH):
+        raise UploadsBusy(2)
+    try:
+        yield
+    finally:
+        _places.give(user_id)
 
 
 @contextmanager
@@ -167,13 +155,15 @@ def _received(fields: tuple[str, ...], before: BeforeUpload | None) -> Iterator[
         before(declared)
     spool = _Spool(most)
     try:
-        with _places.one_for(principal().user_id):
+        # Until it is answered: a scanner, or who waits for a turn at decoding, holds the thread as well.
+        with place_for(principal().user_id):
             release_connection()
             with lend_slot():
                 form, files = _parse(spool, declared, most)
-        upload = _checked(spool, form, files, fields)
-        request.environ[DIGEST] = repr((upload.sha256, upload.name, sorted(upload.fields.items()))).encode()
-        yield upload
+            upload = _checked(spool, form, files, fields)
+            told = (upload.sha256, upload.name, sorted(upload.fields.items()))
+            request.environ[DIGEST] = repr(told).encode()
+            yield upload
     finally:
         spool.close()
 

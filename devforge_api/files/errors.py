@@ -1,6 +1,6 @@
 """Refusals about files."""
 
-from devforge_api.core.errors import Conflict, DomainError, NotFound
+from devforge_api.core.errors import Conflict, DomainError, NotFound, Unavailable
 
 
 class FileNotFound(NotFound):
@@ -55,6 +55,12 @@ class QuotaExceeded(DomainError):
     """There is no room for this file; delete others first."""
 
     status, code = 409, "QUOTA_EXCEEDED"
+
+
+class DownloadsBusy(Unavailable):
+    """Too many files are on their way to you, or to others, at once; try again shortly."""
+
+    code = "DOWNLOADS_BUSY"
 
 
 class RangeUnsatisfiable(DomainError):

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from devforge_api.core.storage.configured import storage
+from devforge_api.files.routes import serving
 from devforge_api.files.service import links
 from tests.factories import code_of
 from tests.files.samples import HTML, PDF, SVG, TEXT, picture, put_avatar, upload
@@ -237,3 +238,30 @@ def test_a_content_that_is_lost_is_not_there(api, ada):
         storage().delete(kept)
     lost = api.get(f"/files/{shown['id']}/content", by=ada)
     assert (lost.status_code, code_of(lost)) == (404, "CONTENT_NOT_FOUND")
+
+
+def test_one_reader_s_downloads_do_not_take_all_places(api, ada, monkeypatch):
+    """Whoever does not read on holds a thread; what is one piece is sent by then."""
+    monkeypatch.setattr(serving, "AT_ONCE", 3)
+    monkeypatch.setattr(serving, "AT_ONCE_EACH", 2)
+    ben, big = api.person(), b"a line of a log\n" * 20_000
+    paths = {one.id: f"/files/{upload(api, big, 'a.log', by=one).json['data']['id']}" for one in (ada, ben)}
+    link = path_of(api.get(paths[ada.id], by=ada).json["data"]["content_url"], api)
+
+    def begun(one, *, buffered=True, **options):
+        return api.get(f"{paths[one.id]}/content", by=one, buffered=buffered, **options)
+
+    waiting = [begun(ada, buffered=False), begun(ada, buffered=False)]
+    assert [answer.status_code for answer in waiting] == [200, 200]
+    for refused in (begun(ada), api.get(link)):
+        assert (refused.status_code, code_of(refused)) == (503, "DOWNLOADS_BUSY")
+        assert refused.headers["Retry-After"] == "2"
+    assert begun(ada, headers={"Range": "bytes=0-9"}).data == big[:10]
+    assert api.call("HEAD", f"{paths[ada.id]}/content", by=ada).status_code == 200
+    waiting.append(begun(ben, buffered=False))
+    assert code_of(begun(ben)) == "DOWNLOADS_BUSY"
+    for answer in waiting:
+        answer.close()
+    assert serving._places.taken() == 0
+    assert begun(ada).data == big
+    assert serving._places.taken() == 0

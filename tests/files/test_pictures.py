@@ -106,6 +106,16 @@ def test_animations_stay_animations(api, kind):
     assert not getattr(opened(content_of(api, ada, answer, "small")), "is_animated", False)
 
 
+def test_a_photograph_with_pictures_behind_it_is_the_first_of_them(api):
+    """As many telephones write them (CIPA DC-007): what they add is for screens, or a preview."""
+    ada, file = api.person(), io.BytesIO()
+    whole, behind = Image.new("RGB", (60, 40), "red"), Image.new("RGB", (30, 20), "blue")
+    whole.save(file, "MPO", save_all=True, append_images=[behind])
+    image = opened(content_of(api, ada, upload(api, file.getvalue(), "photo.jpg", by=ada)))
+    assert (image.format, image.size) == ("JPEG", (60, 40))
+    assert image.getpixel((30, 20))[0] > 200
+
+
 @pytest.mark.parametrize("kind", ["GIF", "WEBP"])
 def test_animations_with_too_many_frames_or_pixels_in_all_are_refused(monkeypatch, api, kind):
     ada = api.person()

@@ -4,6 +4,8 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 
 from devforge_api.core import uploads
+from devforge_api.files.service import pictures
+from devforge_api.files.service.pictures import PictureRefused
 from tests.factories import code_of
 from tests.files.samples import FORM, TEXT, picture, put_avatar, upload
 
@@ -97,14 +99,29 @@ def test_one_user_s_uploads_do_not_take_all_places(api, monkeypatch):
     ada, ben = api.person(), api.person()
     monkeypatch.setattr(uploads, "AT_ONCE", 3)
     monkeypatch.setattr(uploads, "AT_ONCE_EACH", 2)
-    with uploads._places.one_for(ada.id), uploads._places.one_for(ada.id):
+    with uploads.place_for(ada.id), uploads.place_for(ada.id):
         refused = upload(api, TEXT, by=ada)
         assert (refused.status_code, code_of(refused)) == (503, "UPLOADS_BUSY")
         assert upload(api, TEXT, by=ben).status_code == 201
-        with uploads._places.one_for(ben.id):
+        with uploads.place_for(ben.id):
             assert code_of(upload(api, TEXT, by=ben)) == "UPLOADS_BUSY"
     assert upload(api, TEXT, by=ada).status_code == 201
-    assert not uploads._places._each
+    assert uploads._places.taken() == 0
+
+
+def test_a_place_is_held_until_the_upload_is_answered(api, monkeypatch):
+    """Else small pictures with millions of pixels, waiting to be decoded, would hold all threads."""
+    held = []
+
+    def decoded(*_, **__):
+        held.append(uploads._places.taken())
+        raise PictureRefused("unreadable_image")
+
+    monkeypatch.setattr(pictures, "remade", decoded)
+    for send in (upload, put_avatar):
+        assert send(api, picture(), by=api.person()).status_code == 422
+    assert held == [1, 1]
+    assert uploads._places.taken() == 0
 
 
 def test_an_avatar_counts_and_gives_its_room_back(lone):

@@ -1,9 +1,10 @@
 """Web Push: to a real server, read as a browser reads it; and servers that mean no good."""
 
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from urllib.parse import urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import jwt
 import pytest
@@ -15,7 +16,7 @@ from devforge_api.core.clock import rfc3339, utc_now
 from devforge_api.core.db import db, unit_of_work
 from devforge_api.core.outbox import FIRST_DELAY, LONGEST_DELAY, OutboxRow, OutboxStatus
 from devforge_api.notifications.models import Notification
-from devforge_api.notifications.service import pushing
+from devforge_api.notifications.service import pushing, resting
 from tests.factories import code_of
 from tests.factories.notifications import LICENSE, Browser, tell
 from tests.notifications.push import PATH, subscribe, subscriptions
@@ -25,6 +26,12 @@ from tests.receiver import dripping, receiver
 @pytest.fixture
 def api(push_api):
     return push_api
+
+
+@pytest.fixture(autouse=True)
+def _nobody_rests():
+    yield
+    resting.forget_all()
 
 
 @pytest.fixture
@@ -269,6 +276,43 @@ def test_a_service_that_never_ends_its_answer_is_cut(api, ada):
         api.deliver()
     ((state, _, _, error),) = due(api.app)
     assert (state, "Timeout" in error) == (OutboxStatus.PENDING, True)
+
+
+def test_of_many_slow_browsers_of_one_user_one_is_called_and_others_wait(api, ada, service, monkeypatch):
+    """Each would hold a thread for as long as a call may take, and there are two for all users."""
+    monkeypatch.setattr(pushing, "CALL_SECONDS", 0.3)
+    monkeypatch.setattr(resting, "SLOW", timedelta(seconds=0.2))
+    ben = api.person()
+    with ExitStack() as stack:
+        for _ in range(3):
+            slow = stack.enter_context(dripping(b"HTTP/1.1 201 Created\r\nX: " + b"x" * 10_000, pause=0.01))
+            subscribe(api, ada, slow)
+        subscribe(api, ben, service.url)
+        tell(api, [ada, ben])
+        api.deliver()
+    assert len(service.received) == 1  # ben's
+    waiting = [one for one in due(api.app) if one[0] is OutboxStatus.PENDING]
+    tried = [one for one in waiting if "Timeout" in one[3]]
+    assert (len(waiting), len(tried)) == (3, 1)
+    assert all(20 < seconds <= 30 for _, attempts, seconds, _ in waiting if not attempts)
+
+
+def test_who_stays_slow_rests_ever_longer_until_that_is_long_ago():
+    user, now = uuid4(), utc_now()
+    slow, pauses = resting.SLOW, []
+    for _ in range(6):
+        resting.note(user, slow, now)
+        pauses.append(resting.until(user, now) - now)
+    assert pauses == sorted(pauses)
+    assert (pauses[0], pauses[-1]) == (resting.FIRST, resting.LONGEST)
+    later = now + resting.LONGEST
+    assert resting.until(user, later) is None
+    resting.note(user, slow / 2, later)  # a quick browser beside it
+    resting.note(user, slow, later)
+    assert resting.until(user, later) == later + resting.LONGEST
+    later += 3 * resting.LONGEST
+    resting.note(user, slow, later)
+    assert resting.until(user, later) == later + resting.FIRST
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 
 import pytest
 
+from devforge_api.files.routes import serving
+from devforge_api.ops.buffering import READERS
 from tests.files.samples import FORM, TEXT, form, picture
 from tests.ops.conftest import read_answer, until
 from tests.ops.test_server import resident, validations
@@ -36,6 +38,25 @@ def test_slow_uploads_hold_no_slot(api, live_server):
         for connection in slow:
             assert b" 201 Created" in read_answer(connection)
     assert {len(files_of(api, person)) for person in people} == {3}
+
+
+def test_whoever_does_not_read_a_download_on_keeps_nobody_waiting(api, live_server):
+    ada = api.person()
+    headers = {**ada.headers, "Content-Type": FORM}
+    body = form(b"line of a log file 1\n" * 400_000, "big.log")  # 8 MB: no buffer on the way holds it
+    answer, text = live_server.ask("/api/v1/files", method="POST", body=body, headers=headers)
+    assert answer.status == 201, text
+    path = f"/api/v1/files/{json.loads(text)['data']['id']}/content"
+    asked = f"GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {ada.access_token}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(live_server.connect()) for _ in range(WEB_THREADS + READERS + 1)]
+        for connection in waiting:
+            connection.sendall(asked)
+        begun = [connection.recv(12) for connection in waiting]
+        assert live_server.is_answering()
+    assert set(begun) == {b"HTTP/1.1 200", b"HTTP/1.1 503"}
+    assert begun.count(b"HTTP/1.1 200") == serving.AT_ONCE_EACH
+    until(lambda: live_server.ask(path, headers=ada.headers)[0].status == 200, "no place is given back")
 
 
 def test_whoever_may_not_send_is_refused_before_sending(api, live_server):

@@ -5,16 +5,18 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from flask import Response
+from flask import Response, request
 from flask.views import MethodView
 
 from devforge_api.core.context import principal
+from devforge_api.core.limits import address_key
 from devforge_api.core.security import public, requires
 from devforge_api.core.storage.base import StorageAway
 from devforge_api.files import queries
 from devforge_api.files.errors import (
     AvatarNotFound,
     ContentUnavailable,
+    DownloadsBusy,
     FileNotFound,
     LinkExpired,
     LinkNotFound,
@@ -38,11 +40,12 @@ class FileContent(MethodView):
     @blp.arguments(VariantQuerySchema, location="query")
     @blp.response(200, BYTES, content_type="*/*")
     @blp.doc(responses=PART)
-    @blp.raises(FileNotFound, ContentUnavailable, RangeUnsatisfiable, StorageAway)
+    @blp.raises(FileNotFound, ContentUnavailable, RangeUnsatisfiable, StorageAway, DownloadsBusy)
     def get(self, query: dict[str, str], file_id: UUID) -> Response:
         """Download a file, or a smaller picture of it; takes Range and If-None-Match"""
         file = queries.get_file(file_id, owner_id=principal().user_id)
-        return serve(file, links.content_of(file, query.get("variant")))
+        given = links.content_of(file, query.get("variant"))
+        return serve(file, given, reader=principal().user_id)
 
 
 @blp.route("/content")
@@ -53,10 +56,11 @@ class LinkedContent(MethodView):
     @blp.arguments(LinkQuerySchema, location="query")
     @blp.response(200, BYTES, content_type="*/*")
     @blp.doc(responses=PART)
-    @blp.raises(LinkNotFound, LinkExpired, RangeUnsatisfiable, StorageAway)
+    @blp.raises(LinkNotFound, LinkExpired, RangeUnsatisfiable, StorageAway, DownloadsBusy)
     def get(self, query: dict[str, str]) -> Response:
         """Download what a link of `GET /files/{id}` leads to; whoever has it needs no token"""
-        answer = serve(*links.follow(query["link"]))
+        file, given = links.follow(query["link"])
+        answer = serve(file, given, reader=file.user_id)  # on whose behalf, whoever has the link
         answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"  # a site's own pages show it
         answer.headers["Cache-Control"] = "private, no-store"
         return answer
@@ -70,14 +74,15 @@ class PublicAvatar(MethodView):
     @blp.arguments(VariantQuerySchema, location="query")
     @blp.response(200, BYTES, content_type="image/*")
     @blp.doc(responses=PART)
-    @blp.raises(AvatarNotFound, RangeUnsatisfiable, StorageAway)
+    @blp.raises(AvatarNotFound, RangeUnsatisfiable, StorageAway, DownloadsBusy)
     def get(self, query: dict[str, str], avatar_id: UUID) -> Response:
         """Show an avatar; for everybody, and to be kept for a year"""
         file = queries.find_avatar(avatar_id)
         if file is None:
             raise AvatarNotFound
         try:
-            answer = serve(file, links.content_of(file, query.get("variant")), disposition="inline")
+            given = links.content_of(file, query.get("variant"))
+            answer = serve(file, given, reader=address_key(request.remote_addr), disposition="inline")
         except ContentUnavailable as error:
             raise AvatarNotFound from error
         answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

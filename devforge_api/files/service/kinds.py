@@ -23,12 +23,17 @@ _TAKEN = {
 _OFFSETS = {".webp": 8}  # behind RIFF and its length
 # What no text holds; terminals' colours (ESC) and form feeds do occur.
 _NOT_TEXT = bytes(set(range(0x20)) - set(b"\t\n\x0b\x0c\r\x1b\x08"))
-# Where a browser that guesses would see a page (WHATWG MIME Sniffing section 7.1).
+# Where a browser that guesses would see a page (WHATWG MIME Sniffing section 7.1). Each comment ends
+# where it first can: were there several ways to part them, a hundred would keep the interpreter for years.
+_COMMENT = rb"<!--(?:(?!-->).)*-->"
 _PAGE = re.compile(
-    rb"(?is)\s*(<!--.*?-->\s*)*<(!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)"
-    rb"[\s>]"
+    rb"(?is)\s*(?:" + _COMMENT + rb"\s*)*"
+    rb"<(!doctype\s+html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[\s>]"
 )
-_DRAWING = re.compile(rb"(?is)\s*(<\?xml.*?\?>\s*)?((<!--.*?-->|<!doctype\s+svg.*?>)\s*)*<svg[\s>]")
+_DRAWING = re.compile(
+    rb"(?is)\s*(?:<\?xml(?:(?!\?>).)*\?>\s*)?"
+    rb"(?:(?:" + _COMMENT + rb"|<!doctype\s+svg(?:[^>\[]|\[[^\]]*\])*>)\s*)*<svg[\s>]"
+)
 
 
 def identify(file: BinaryIO) -> str | None:

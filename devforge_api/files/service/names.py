@@ -38,10 +38,7 @@ def harmless(name: str, media_type: str) -> str:
 
     :param name: as it came.
     """
-    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
-    # Control characters, those that turn the direction of writing, and what is no character at all.
-    name = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
-    name = _FORBIDDEN.sub("_", re.sub(r"\s+", " ", name)).strip(". ")
+    name = _savable(name)
     if _RESERVED.match(name):
         name = f"_{name}"
     stem, extension = _parted(name)
@@ -55,11 +52,22 @@ def harmless(name: str, media_type: str) -> str:
 
 
 def is_false(name: str, media_type: str) -> bool:
-    """Whether a name says that the file is something which it is not; pictures may be mistaken for others."""
-    claimed = _CLAIMS.get(_parted(name.rstrip(". "))[1].lower())
+    """Whether a name says that the file is something which it is not; pictures may be mistaken for others.
+
+    :param name: as it came: what it says once what nobody sees is taken out of it.
+    """
+    claimed = _CLAIMS.get(_parted(_savable(name))[1].lower())
     if claimed is None or claimed == media_type:
         return False
     return not (claimed in PICTURES and media_type in PICTURES)
+
+
+def _savable(name: str) -> str:
+    """The last part of a path, without what could not be saved, or would not be seen."""
+    name = unicodedata.normalize("NFC", re.split(r"[/\\]", name)[-1])
+    # Control characters, those that turn the direction of writing, and what is no character at all.
+    name = "".join(letter for letter in name if unicodedata.category(letter)[0] != "C")
+    return _FORBIDDEN.sub("_", re.sub(r"\s+", " ", name)).strip(". ")
 
 
 def _parted(name: str) -> tuple[str, str]:

@@ -20,6 +20,8 @@ MOST_PIXELS = 50_000_000  # of one picture, or of all frames of an animation
 MOST_FRAMES = 500
 # Of one that stands still: making a WebP takes five times the time and memory of a JPEG.
 MOST_PIXELS_OF = {"image/webp": 16_000_000}
+# The others' further pictures are not seen: a JPEG's hold what a screen needs for more brightness, or depth.
+_ANIMATED = frozenset({"image/gif", "image/webp"})
 AT_ONCE = 2
 AVATAR_SIDE = 1024
 FORMATS = {"image/gif": "GIF", "image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
@@ -75,7 +77,7 @@ def remade(file: BinaryIO, media_type: str, *, square: bool) -> Iterator[tuple[M
     """
     with ExitStack() as stack:
         with _refusing(), _opened(file, media_type) as image, _room.taken(_needed(image)):
-            frames = 1 if square or media_type == "image/png" else _count_frames(image)
+            frames = _count_frames(image) if media_type in _ANIMATED and not square else 1
             still = _clean(image, square=square)
             if frames > 1:
                 whole = _save_animation(image, media_type, stack)

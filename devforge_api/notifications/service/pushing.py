@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +30,7 @@ from devforge_api.core.encryption import decrypt
 from devforge_api.core.outbox import emit_at
 from devforge_api.notifications import catalogue, queries
 from devforge_api.notifications.models import Notification, PushSubscription
-from devforge_api.notifications.service import push_keys
+from devforge_api.notifications.service import push_keys, resting
 
 TTL = timedelta(days=1)  # for so long a push service keeps it for a browser that is off
 PAYLOAD = 3000  # bytes; what is encrypted must stay below 4096 (RFC 8291 section 4)
@@ -37,6 +38,7 @@ TAKEN = {200, 201, 202, 204}
 GONE = {404, 410}
 LATER = {429, 503}
 TRIED_FOR = timedelta(hours=4)  # shorter than the outbox would try
+CALL_SECONDS = 5.0  # push services answer at once; who does not holds one of few threads
 LONGEST_PAUSE = timedelta(hours=1)
 log = logging.getLogger(__name__)
 
@@ -57,6 +59,9 @@ def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] |
     due = queries.push_due(notification_id, subscription_id)
     if due is None or due.notification.read_at or due.notification.created_at < utc_now() - TTL:
         return None
+    user_id = due.notification.user_id
+    if (rested := resting.until(user_id, utc_now())) is not None:
+        return _at(rested, due.notification, subscription_id)
     key = push_keys.find()
     if key is None:  # subscriptions are made for it
         return None
@@ -64,7 +69,9 @@ def push(notification_id: UUID, subscription_id: UUID) -> Callable[[], object] |
     browser = {"endpoint": endpoint, "keys": json.loads(decrypt(due.subscription.keys))}
     message = payload(due.notification, due.locale)
     release_connection()
+    begun = time.monotonic()
     answer = _send(browser, message, key, topic=notification_id.hex)
+    resting.note(user_id, timedelta(seconds=time.monotonic() - begun), utc_now())
     if answer.status in GONE:
         return partial(_forget, subscription_id)
     if answer.status in TAKEN:
@@ -96,7 +103,7 @@ def _send(browser: dict[str, Any], message: str, key: EllipticCurvePrivateKey, *
             ttl=int(TTL.total_seconds()),
             # The topic lets a push service replace an earlier attempt by a repeated one (RFC 8030 5.4).
             headers={"Topic": topic, "Urgency": "normal"},
-            requests_session=outbound.session(),
+            requests_session=outbound.session(CALL_SECONDS),
         )
     except requests.RequestException as error:
         # Not the error itself: its words could hold the address, which nobody but us may know.
@@ -117,13 +124,18 @@ def _not_taken(
         # second is asked a dozen times, and not all day.
         again = max(again, now + min(age, LONGEST_PAUSE))
         if again < notification.created_at + TTL:
-            ids = {"notification_id": str(notification.id), "subscription_id": str(subscription_id)}
-            return partial(emit_at, again, "notification.push_due", **ids)
+            return _at(again, notification, subscription_id)
     refused = answer.status is not None and 300 <= answer.status < 500 and answer.status not in LATER
     if refused or again is not None or age > TRIED_FOR:
         log.warning("a push message was dropped", extra={"why": told})
         return None
     raise PushFailed(told)
+
+
+def _at(when: datetime, notification: Notification, subscription_id: UUID) -> Callable[[], object]:
+    """Have it tried at a moment; no attempt of the outbox is counted."""
+    ids = {"notification_id": str(notification.id), "subscription_id": str(subscription_id)}
+    return partial(emit_at, when, "notification.push_due", **ids)
 
 
 def retry_at(header: str | None, now: datetime) -> datetime | None:
