@@ -78,12 +78,14 @@ class OutboxRow(Model):
 class Lane(StrEnum):
     """Who delivers together, one after the other in each of the lane's threads.
 
-    ``work``: the database alone. ``outside``: mail servers, payment providers. ``strangers``:
-    addresses that users have given, any of which may be as slow as it likes.
+    ``work``: the database alone. ``outside``: mail servers, payment providers. ``files``: pictures
+    and contents of any size. ``strangers``: addresses that users have given, any of which may be as
+    slow as it likes.
     """
 
     WORK = "work"
     OUTSIDE = "outside"
+    FILES = "files"
     STRANGERS = "strangers"
 
     @property

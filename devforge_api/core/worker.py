@@ -20,7 +20,7 @@ from devforge_api.core.outbox import Lane
 SCHEDULE_SECONDS = 5.0
 IDLE_LIMIT = 5.0  # seconds; the longest pause after failures such as a database that is away
 # Threads of each lane: strangers' addresses may each take as long as a call may take at all.
-THREADS = {Lane.WORK: 1, Lane.OUTSIDE: 1, Lane.STRANGERS: 2}
+THREADS = {Lane.WORK: 1, Lane.OUTSIDE: 1, Lane.FILES: 1, Lane.STRANGERS: 2}
 
 
 class WorkerThreads:

@@ -70,9 +70,11 @@ def avatars_of(user_id: UUID) -> Sequence[File]:
     return db.session.scalars(statement.execution_options(populate_existing=True)).all()
 
 
-def used_bytes(user_id: UUID) -> int:
-    """How much of the quota a user's files take."""
-    return int(db.session.scalar(select(func.sum(File.counted_size)).where(File.user_id == user_id)) or 0)
+def used(user_id: UUID) -> tuple[int, int]:
+    """How many files a user has, and how many bytes they take of the quota."""
+    statement = select(func.count(), func.coalesce(func.sum(File.counted_size), 0))
+    files, size = db.session.execute(statement.where(File.user_id == user_id)).one()
+    return files, int(size)
 
 
 def unfinished(due_before: datetime, limit: int = 100) -> Sequence[File]:

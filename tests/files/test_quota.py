@@ -4,7 +4,7 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 
 from devforge_api.core import uploads
-from devforge_api.files.service import pictures
+from devforge_api.files.service import intake, pictures
 from devforge_api.files.service.pictures import PictureRefused
 from tests.factories import code_of
 from tests.files.samples import FORM, TEXT, picture, put_avatar, upload
@@ -20,12 +20,22 @@ def test_what_has_no_room_is_refused_and_says_why(lone, kept):
     first = upload(api, b"x" * 700, by=ada).json["data"]
     refused = upload(api, b"x" * 301, by=ada)
     assert (refused.status_code, code_of(refused)) == (409, "QUOTA_EXCEEDED")
-    assert refused.json["error"]["params"] == {"limit": 1000, "used": 700}
+    told = {"limit": 1000, "used": 700, "most_files": 10_000, "files": 1}
+    assert refused.json["error"]["params"] == told
     assert len(kept(api)) == 1  # what came for nothing is gone at once
     assert upload(api, b"x" * 300, by=ada).status_code == 201
     assert upload(api, b"x" * 1000, by=api.person()).status_code == 201  # others have their own
     assert api.delete(f"/files/{first['id']}", by=ada).status_code == 204
     assert upload(api, b"x" * 700, by=ada).status_code == 201
+
+
+def test_small_files_need_room_too(lone, kept, monkeypatch):
+    monkeypatch.setattr(intake, "MOST_FILES", 2)
+    api = lone()
+    ada = api.person()
+    assert [upload(api, TEXT, by=ada).status_code for _ in range(3)] == [201, 201, 409]
+    assert len(kept(api)) == 2
+    assert upload(api, TEXT, by=api.person()).status_code == 201
 
 
 def test_quarantined_files_count_until_they_are_deleted(lone, clamd):

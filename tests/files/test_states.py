@@ -3,10 +3,10 @@
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from devforge_api.core.db import db, unit_of_work
-from devforge_api.core.outbox import OutboxRow, OutboxStatus
+from devforge_api.core.outbox import OutboxRow, OutboxStatus, emit
 from devforge_api.core.storage import folder
 from devforge_api.files.models import File, FileVariant
 from devforge_api.files.service import intake, orphans, work
@@ -163,6 +163,28 @@ def test_killed_anywhere_nothing_is_lost_and_nothing_stays_behind(
             pass
     assert kept(api) == named(api)
     assert len(named(api)) == (0 if name == "enter" else 3)
+
+
+def test_a_storage_that_looks_like_anothers_is_left_alone(lone, kept, monkeypatch):
+    api = lone()
+    ada = api.person()
+    for _ in range(5):
+        upload(api, TEXT, by=ada)
+    with api.app.app_context(), unit_of_work():  # a database that was put back
+        db.session.execute(delete(File))
+        emit("file.orphans_due", after_key="")
+    monkeypatch.setattr(orphans, "AGE", -orphans.AGE)
+    monkeypatch.setattr(orphans, "MANY", 2)
+    monkeypatch.setattr(orphans, "PAGE", 6)
+    api.deliver()
+    assert len(kept(api)) == 5
+    with api.app.app_context():
+        row = db.session.scalars(select(OutboxRow).where(OutboxRow.name == "file.orphans_due")).one()
+        assert row.status is OutboxStatus.DEAD
+        assert "right database" in row.error
+    done = api.app.test_cli_runner().invoke(args=["files", "orphans"])
+    assert done.exit_code == 0, done.output
+    assert kept(api) == []
 
 
 def test_two_who_do_the_same_step_do_it_once(lone, kept, told):

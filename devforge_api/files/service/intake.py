@@ -24,6 +24,7 @@ from devforge_api.users import service as users
 
 # For so long whoever has taken a file in works on it; then somebody else does.
 CLAIM = timedelta(seconds=60)
+MOST_FILES = 10_000  # of one user: small ones need room, too
 ENVELOPE = 64 * 1024  # what a form has beside the file, at most
 log = logging.getLogger(__name__)
 
@@ -117,6 +118,6 @@ def drop(key: str) -> None:
 
 
 def _insist_on_room(user_id: UUID, size: int) -> None:
-    limit, used = configured.number("FILES_QUOTA_BYTES"), queries.used_bytes(user_id)
-    if used + size > limit:
-        raise QuotaExceeded(None, limit=limit, used=used)
+    limit, (files, used) = configured.number("FILES_QUOTA_BYTES"), queries.used(user_id)
+    if used + size > limit or files >= MOST_FILES:
+        raise QuotaExceeded(None, limit=limit, used=used, most_files=MOST_FILES, files=files)

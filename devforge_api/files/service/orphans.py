@@ -12,6 +12,8 @@ from devforge_api.files import queries
 
 AGE = timedelta(days=1)  # younger ones may belong to rows that are being written
 PAGE = 500
+# A writer that is killed leaves one content behind; where most have no row, the rows are elsewhere.
+MANY = 100
 
 
 def page_of(after: str) -> tuple[list[Kept], str | None]:
@@ -32,12 +34,21 @@ def too_young_since() -> datetime:
     return utc_now() - AGE
 
 
+class NotOurs(Exception):
+    """Most contents are named by no row: the storage seems to be another installation's, or a newer one."""
+
+
 def remove_page(after: str) -> str | None:
     """Remove those of one page. Returns where to go on.
 
-    :raises StorageAway: try again.
+    :raises StorageAway: try again. :raises NotOurs: nothing was removed.
     """
     found, further = page_of(after)
+    if len(found) > MANY and 2 * len(found) > PAGE:
+        raise NotOurs(
+            f"{len(found)} of {PAGE} contents have no row: is this the right database for this storage? "
+            "`flask files orphans --dry-run` lists them, and without --dry-run removes them"
+        )
     storage().delete([one.key for one in found])
     if not after:
         storage().tidy(too_young_since())
