@@ -36,9 +36,10 @@ def _note(troubles: list[str], url: str, address: str) -> None:
 def test_an_operation_is_tried_out_in_the_page_with_a_token(api, page):
     person = api.person(email="ada@example.com")
     page.get_by_role("button", name="Authorize").first.click()
-    page.get_by_label("auth-bearer-value").fill(person.access_token)
-    page.locator(".auth-btn-wrapper .authorize").click()
-    page.locator(".auth-btn-wrapper .btn-done").click()
+    bearer = page.locator("form").filter(has=page.get_by_label("auth-bearer-value"))
+    bearer.get_by_label("auth-bearer-value").fill(person.access_token)
+    bearer.locator(".auth-btn-wrapper .authorize").click()
+    bearer.locator(".auth-btn-wrapper .btn-done").click()
     page.locator("#operations-tag-auth").click()
     operation = page.locator("#operations-auth-get_me")
     operation.locator(".opblock-summary-control").click()
