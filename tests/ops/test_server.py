@@ -173,10 +173,11 @@ def test_a_worker_stays_small(api, live_server):
         list(pool.map(ask, range(300)))
     for worker in live_server.workers():
         # A sign-in that was answered by a time-out may still be hashed, in 19 MiB that go with it.
-        smallest = min(resident(worker) for _ in calmer(worker, below=170))
-        # Some 118 are there before the first request, all imports and the routes; 337 in all once leaked.
-        # Alone it is 145; after the other tests, which press the same server, up to 161.
-        assert smallest <= 170, f"{smallest} MiB"
+        smallest = min(resident(worker) for _ in calmer(worker, below=190))
+        # Some 132 are there before the first request, all imports and the routes: 14 of them came with
+        # pictures, calls to strangers and WebSocket. 337 in all once leaked. After the other tests,
+        # which press the same server, it is up to 181.
+        assert smallest <= 190, f"{smallest} MiB"
 
 
 def resident(process):
