@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import random
 import signal
 import socket
 import subprocess
@@ -36,10 +37,19 @@ def unprivileged_user() -> pwd.struct_passwd | None:
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nobody listens on at this moment, nor on the one after it (a server's streams).
+
+    Both are below those that the system itself gives to connections, so that none of these takes one
+    between the question and its use.
+    """
+    while True:
+        port = random.randrange(20_000, 32_000, 2)
+        with socket.socket() as probe, socket.socket() as neighbor:
+            try:
+                probe.bind(("127.0.0.1", port))
+                neighbor.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
         return port
 
 

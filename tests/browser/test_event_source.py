@@ -14,7 +14,7 @@ from werkzeug.serving import make_server
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.realtime import feed
 from tests import chromium
-from tests.ops.conftest import free_port
+from tests.processes import free_port
 from tests.realtime.conftest import realtime_server, within
 
 pytestmark = chromium.NEEDED

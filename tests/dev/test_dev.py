@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from tests.processes import folder_open_to_all, unprivileged_user
+from tests.processes import folder_open_to_all, free_port, unprivileged_user
 
 ROOT = Path(__file__).resolve().parents[2]
 FLASK_STAND_IN = """
@@ -55,10 +55,7 @@ def open_copy() -> Iterator[Path]:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        free: int = probe.getsockname()[1]
-        return free
+    return free_port()
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -104,8 +101,8 @@ def test_a_taken_port_is_named_before_anything_is_made(copy: Path) -> None:
 
 
 def test_a_taken_port_for_streams_is_named_before_anything_is_made(copy: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        number = other.getsockname()[1]
+    number = free_port() + 1
+    with socket.create_server(("127.0.0.1", number)):
         done = dev(copy, "run", "--port", str(number - 1))
         assert_refused(done, f"Port {number} ", "streams", "taken", "DEVFORGE_REALTIME_PORT")
     assert not (copy / ".venv").exists()

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 from devforge_api.billing.cli import billing_cli
 from devforge_api.billing.models import OrderStatus, SubscriptionStatus
@@ -20,6 +17,7 @@ from devforge_api.billing.service.reconciling import REACH
 from devforge_api.billing.service.standing import REFUND_IS_FINAL_AFTER
 from tests.architecture.test_documentation import error_classes
 from tests.factories.billing import Books
+from tests.serving import served
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "billing.md").read_text()
 PROSE = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
@@ -39,17 +37,8 @@ def table(heading):
 @pytest.fixture
 def shop(make_api):
     """The built-in provider, its pages served where checkouts say that they are."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    api = make_api(DEVFORGE_BILLING_PROVIDER="test", DEVFORGE_PUBLIC_URL=url)
-    server = make_server("127.0.0.1", port, api.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield api, f"{url}/api/v1"
-    server.shutdown()
-    thread.join()
+    with served(make_api, DEVFORGE_BILLING_PROVIDER="test") as (api, url):
+        yield api, f"{url}/api/v1"
 
 
 def test_the_calls_of_the_page_work_as_printed(shop, tmp_path):

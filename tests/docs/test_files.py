@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 from devforge_api.core import scanner, uploads
 from devforge_api.files.cli import files_cli
@@ -18,6 +15,7 @@ from devforge_api.files.models import VARIANTS, FileStatus
 from devforge_api.files.service import links, pictures
 from devforge_api.files.service.names import EXTENSIONS
 from tests.architecture.test_documentation import error_classes
+from tests.serving import served
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "files.md").read_text()
 PROSE = re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)
@@ -30,23 +28,14 @@ def table(heading):
 
 
 @pytest.fixture
-def served(make_api):
+def place(make_api):
     """The API, where its links say that it is."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    api = make_api(DEVFORGE_PUBLIC_URL=url)
-    server = make_server("127.0.0.1", port, api.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield api, f"{url}/api/v1"
-    server.shutdown()
-    thread.join()
+    with served(make_api) as (api, url):
+        yield api, f"{url}/api/v1"
 
 
-def test_the_calls_of_the_page_work_as_printed(served, tmp_path):
-    api, base = served
+def test_the_calls_of_the_page_work_as_printed(place, tmp_path):
+    api, base = place
     ada = api.person(email="ada@example.com")
     (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
     done = subprocess.run(

@@ -20,6 +20,7 @@ from flask import Flask
 
 from devforge_api.app import create_app
 from devforge_api.core.db import db
+from tests.processes import free_port
 
 if TYPE_CHECKING:
     from tests.ops.faults import Stage
@@ -108,13 +109,6 @@ def until(condition: Callable[[], bool], why: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, why
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

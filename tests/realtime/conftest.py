@@ -13,7 +13,8 @@ import pytest
 from devforge_api.core.db import unit_of_work
 from devforge_api.core.realtime import feed
 from tests.factories import Api, Person
-from tests.ops.conftest import Server, free_port, running
+from tests.ops.conftest import Server, running
+from tests.processes import free_port
 
 COMMAND = ("flask", "--app", "wsgi", "realtime")
 

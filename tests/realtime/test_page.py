@@ -3,19 +3,17 @@
 import json
 import os
 import re
-import socket
 import subprocess
-import threading
 from pathlib import Path
 
 import pytest
-from werkzeug.serving import make_server
 
 from benchmarks.parts import node_program
 from devforge_api.notifications.service import event_streams, hub, sockets, streams, watch
 from devforge_api.notifications.service.streams import Ending
 from tests.architecture.test_documentation import error_classes
 from tests.realtime.conftest import within
+from tests.serving import served
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGE = (DOCS / "realtime.md").read_text()
@@ -30,22 +28,14 @@ for await (const message of follow(process.env.BASE, async () => process.env.TOK
 
 
 @pytest.fixture
-def served(make_api, server):
+def place(make_api, server):
     """The API at an address of its own, which sends clients to the running process."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    api = make_api(DEVFORGE_REALTIME_URL=server.url, DEVFORGE_PUBLIC_URL=f"http://127.0.0.1:{port}")
-    serving = make_server("127.0.0.1", port, api.app, threaded=True)
-    thread = threading.Thread(target=serving.serve_forever, daemon=True)
-    thread.start()
-    yield api, f"http://127.0.0.1:{port}/api/v1"
-    serving.shutdown()
-    thread.join()
+    with served(make_api, DEVFORGE_REALTIME_URL=server.url) as (api, url):
+        yield api, f"{url}/api/v1"
 
 
-def test_the_calls_of_the_page_work_as_printed(served, tmp_path):
-    api, address = served
+def test_the_calls_of_the_page_work_as_printed(place, tmp_path):
+    api, address = place
     ada = api.person()
     block = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)[0]
     environ = {**os.environ, "API": address, "TOKEN": ada.access_token, "SECONDS_LONG": "3"}

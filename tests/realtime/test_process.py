@@ -12,27 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import settings_for
-from tests.ops.conftest import ROOT, Server, free_port, running, until
+from tests.ops.conftest import ROOT, Server, running, until
+from tests.processes import free_port
 from tests.realtime.client import Window
 from tests.realtime.conftest import within
-
-
-def free_ports():
-    """Two in a row."""
-    while True:
-        port = free_port()
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-        return port
 
 
 @contextmanager
 def started(folder, **settings):
     """`flask start`, and the process that it starts beside itself."""
-    port = free_ports()
+    port = free_port()
     environ = settings_for("embedded", folder, f"sqlite:///{folder / 'own.sqlite3'}", None)
     command = ("flask", "--app", "wsgi", "start", "--port", str(port), "--no-demo")
     with running(environ, folder, *command, port=port, **settings) as server:
